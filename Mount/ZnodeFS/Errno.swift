@@ -1,0 +1,36 @@
+/// Linux's error numbers that the mount answers with (asm-generic/errno-base.h, errno.h).
+package struct Errno: RawRepresentable, Error, Hashable, Sendable {
+    package var rawValue: Int32
+    package init(rawValue: Int32) { self.rawValue = rawValue }
+
+    package static let notPermitted = Errno(rawValue: 1)
+    package static let noEntry = Errno(rawValue: 2)
+    package static let interrupted = Errno(rawValue: 4)
+    package static let inputOutput = Errno(rawValue: 5)
+    package static let badDescriptor = Errno(rawValue: 9)
+    package static let wouldBlock = Errno(rawValue: 11)
+    package static let outOfMemory = Errno(rawValue: 12)
+    package static let accessDenied = Errno(rawValue: 13)
+    package static let busy = Errno(rawValue: 16)
+    package static let exists = Errno(rawValue: 17)
+    package static let crossDevice = Errno(rawValue: 18)
+    package static let notDirectory = Errno(rawValue: 20)
+    package static let isDirectory = Errno(rawValue: 21)
+    package static let invalidArgument = Errno(rawValue: 22)
+    package static let tooManyOpenFiles = Errno(rawValue: 24)
+    package static let fileTooBig = Errno(rawValue: 27)
+    package static let noSpace = Errno(rawValue: 28)
+    package static let readOnlyFileSystem = Errno(rawValue: 30)
+    package static let outOfRange = Errno(rawValue: 34)
+    package static let nameTooLong = Errno(rawValue: 36)
+    package static let noLocks = Errno(rawValue: 37)
+    package static let notImplemented = Errno(rawValue: 38)
+    package static let notEmpty = Errno(rawValue: 39)
+    package static let loop = Errno(rawValue: 40)
+    package static let noData = Errno(rawValue: 61)
+    package static let notSupported = Errno(rawValue: 95)
+    package static let connectionAborted = Errno(rawValue: 103)
+    package static let timedOut = Errno(rawValue: 110)
+    package static let stale = Errno(rawValue: 116)
+    package static let overQuota = Errno(rawValue: 122)
+}

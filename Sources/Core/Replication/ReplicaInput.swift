@@ -1,0 +1,62 @@
+package import Zab
+package import ZooKeeperModel
+
+/// What can happen to a ``Replica``.
+package enum ReplicaInput: Sendable {
+    case start
+    case wake
+
+    // Clients.
+    case clientConnected(ConnectionID, address: String)
+    case connectRequest(ConnectionID, ConnectRequest)
+    case request(ConnectionID, Request)
+    case clientDisconnected(ConnectionID)
+    /// The client has taken what was sent to it: production for it may go on.
+    case drained(ConnectionID)
+
+    // The disk.
+    case storage(StorageResult)
+    /// The answer to `.truncate`: the database as it is after the cut.
+    case recovered(RecoveredState)
+
+    // The other members.
+    case electionConnected(ServerID)
+    case electionDisconnected(ServerID)
+    case notification(from: ServerID, ElectionNotification)
+    case learnerConnected(ConnectionID)
+    case fromLearner(ConnectionID, LearnerMessage)
+    case learnerDisconnected(ConnectionID)
+    case leaderConnected(ConnectionID)
+    case fromLeader(ConnectionID, LearnerMessage)
+    case leaderDisconnected(ConnectionID?)
+}
+
+/// What a ``Replica`` wants done, in the order it must happen.
+package enum ReplicaAction: Sendable {
+    // Clients.
+    case connectResponse(ConnectionID, ConnectResponse)
+    case reply(ConnectionID, Reply)
+    case event(ConnectionID, WatchEvent)
+    /// After all that was sent to it has left.
+    case closeClient(ConnectionID, reason: String)
+    /// Take no more requests from it until `.resumeReading`.
+    case pauseReading(ConnectionID)
+    case resumeReading(ConnectionID)
+
+    // The disk.
+    case storage(StorageRequest)
+    /// Cut the log after this zxid, recover again, and answer with `.recovered`.
+    case truncate(to: Zxid)
+
+    // The other members.
+    case sendNotification(to: ServerID, ElectionNotification)
+    case connectToLeader(ServerID)
+    case send(ConnectionID, LearnerMessage)
+    case close(ConnectionID, reason: String)
+
+    case log(LogLevel, String)
+    /// Stop the process: going on could lose or invent data.
+    case halt(String)
+}
+
+package enum LogLevel: Hashable, Sendable { case debug, info, warning, error }

@@ -1,0 +1,84 @@
+package import ZooKeeperModel
+
+/// What can happen to a ``ZabPeer``. `ConnectionID` names a connection of the learner protocol.
+package enum ZabInput: Sendable {
+    case start
+    case wake
+
+    // The election channel: one logical link to every other member, kept by the edge.
+    case electionConnected(ServerID)
+    case electionDisconnected(ServerID)
+    case notification(from: ServerID, ElectionNotification)
+
+    // The learner channel, seen from the leader…
+    case learnerConnected(ConnectionID)
+    case fromLearner(ConnectionID, LearnerMessage)
+    case learnerDisconnected(ConnectionID)
+    // …and from the learner. `leaderDisconnected` also says that a connection could not be made.
+    case leaderConnected(ConnectionID)
+    case fromLeader(ConnectionID, LearnerMessage)
+    case leaderDisconnected(ConnectionID?)
+
+    // The disk.
+    case persisted(upTo: Zxid)
+    case epochStored(EpochKind, Int64)
+    case logRead([Proposal]?, isComplete: Bool)
+    /// The log was cut and the database loaded again. `lastZxid` is now the last one in it, `recent`
+    /// the newest transactions up to it, oldest first.
+    case truncated(lastZxid: Zxid, recent: [Proposal])
+    /// The snapshot that a leader sent is loaded and durable.
+    case snapshotInstalled(Zxid)
+
+    // The application, on a leader that is broadcasting.
+    /// The proposal's zxid is ``ZabPeer/nextZxid``.
+    case propose(Proposal)
+    /// A piece of the dump asked for by `.startSnapshot`.
+    case snapshotSlice(ConnectionID, [UInt8])
+    case snapshotEnd(ConnectionID)
+}
+
+package enum ZabAction: Hashable, Sendable {
+    case sendNotification(to: ServerID, ElectionNotification)
+    case connectToLeader(ServerID)
+    case send(ConnectionID, LearnerMessage)
+    case close(ConnectionID, reason: String)
+
+    case append([Proposal])
+    case storeEpoch(EpochKind, Int64)
+    case readLog(after: Zxid, through: Zxid, maxBytes: Int)
+    /// Cut the log after this zxid and load the database again; answered by `.truncated`.
+    case truncate(to: Zxid)
+    /// Load what the leader sends in place of the whole database, and make it durable; the slices
+    /// follow, then the end, which is answered by `.snapshotInstalled`.
+    case beginInstall(Zxid)
+    case installSlice([UInt8])
+    case finishInstall
+
+    /// Dump the tree as it is at this point of the action stream to this learner, in slices.
+    case startSnapshot(ConnectionID)
+    /// The learner is gone: stop its dump.
+    case cancelSnapshot(ConnectionID)
+
+    /// Committed: apply it. Every proposal once, in zxid order. Proposals that were in the log at
+    /// recovery are in the tree already and are not delivered again.
+    case deliver(Proposal)
+    /// This peer's part has changed. Sessions, queues and clients follow it.
+    case roleChanged(ZabRole)
+    /// A message that Zab only carries: `.request`, `.revalidate`, `.ping` with touched sessions on
+    /// the leader; `.sync`, `.revalidate`, `.ping` on a learner.
+    case carried(ConnectionID, LearnerMessage)
+    /// Stop the process: going on could lose or invent data. The sentence says why.
+    case halt(String)
+}
+
+/// A peer's part in the ensemble, as the application sees it.
+package enum ZabRole: Hashable, Sendable {
+    case looking
+    /// Elected, not yet allowed to serve.
+    case preparing
+    /// Leading an established epoch: `propose` is welcome.
+    case leading(epoch: Int64)
+    /// Synchronized with this leader over this connection; serving clients.
+    case following(leader: ServerID, ConnectionID)
+    case observing(leader: ServerID, ConnectionID)
+}
