@@ -1,7 +1,9 @@
 /// The body of a successful reply.
 public enum Response: Hashable, Sendable {
-    /// delete, check, setWatches, checkWatches, removeWatches, auth, ping, closeSession.
+    /// delete, setWatches, checkWatches, removeWatches, auth, ping, closeSession.
     case empty
+    /// check, inside a multi: no body, but a result type of its own.
+    case checked
     /// create: the path that was made, with its sequence number.
     case created(ZnodePath)
     /// create2, createContainer, createTTL.
