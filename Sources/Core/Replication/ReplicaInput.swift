@@ -1,4 +1,3 @@
-package import Zab
 package import ZooKeeperModel
 
 /// What can happen to a ``Replica``.
