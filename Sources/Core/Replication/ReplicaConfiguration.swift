@@ -1,4 +1,4 @@
-import ZooKeeperModel
+internal import ZooKeeperModel
 package import Zab
 
 /// What an operator or a test chooses about one ``Replica``.
