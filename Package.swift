@@ -4,11 +4,19 @@ import PackageDescription
 /// `CORE_ONLY=1` leaves out all that needs SwiftNIO or libfuse: a quick loop for work on the core.
 let coreOnly = Context.environment["CORE_ONLY"] != nil
 
-let settings: [SwiftSetting] = [
-    .strictMemorySafety(),
-    .enableUpcomingFeature("MemberImportVisibility"),
-    .enableUpcomingFeature("ExistentialAny"),
-]
+let settings: [SwiftSetting] =
+    [
+        .strictMemorySafety(),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("ExistentialAny"),
+    ]
+    // Dependencies move, so what they deprecate stays a warning.
+    + (Context.environment["ZKFS_WARNINGS_AS_ERRORS"] == nil
+        ? []
+        : [
+            .treatAllWarnings(as: .error),
+            .treatWarning("DeprecatedDeclaration", as: .warning),
+        ])
 
 func core(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(
