@@ -9,6 +9,9 @@ public enum StorageRequest: Hashable, Sendable {
     /// Start a snapshot named for `zxid`; slices follow. Answered by `.snapshotStored` after
     /// `finishSnapshot`, once durable.
     case beginSnapshot(zxid: Zxid)
+    /// Like `beginSnapshot`, for a tree that came from the leader: the instant it becomes durable,
+    /// the log and all older snapshots are forgotten, since the tree does not follow from them.
+    case beginInstall(zxid: Zxid)
     /// A piece of the encoded snapshot body.
     case snapshotSlice([UInt8])
     case finishSnapshot(digestZxid: Zxid, digest: TreeDigestValue?)
@@ -24,7 +27,7 @@ public enum StorageResult: Hashable, Sendable {
     case epochStored(EpochKind, Int64)
     case snapshotStored(zxid: Zxid)
     /// `isComplete` says that everything through the zxid asked for, or the log's end, is in it.
-    /// Nil when the log no longer reaches back that far.
+    /// Nil when the log no longer reaches back that far, or `after` is not in this history.
     case logRead([Proposal]?, isComplete: Bool)
     /// The disk failed. The replica stops: a failed fsync is never retried.
     case failed(String)
