@@ -39,6 +39,8 @@ package enum ZabInput: Sendable {
 
 package enum ZabAction: Hashable, Sendable {
     case sendNotification(to: ServerID, ElectionNotification)
+    /// Answered by `.leaderConnected`, or by `.leaderDisconnected(nil)`. Replaces an attempt still
+    /// under way, of which nothing more is heard.
     case connectToLeader(ServerID)
     case send(ConnectionID, LearnerMessage)
     case close(ConnectionID, reason: String)
@@ -49,10 +51,14 @@ package enum ZabAction: Hashable, Sendable {
     /// Cut the log after this zxid and load the database again; answered by `.truncated`.
     case truncate(to: Zxid)
     /// Load what the leader sends in place of the whole database, and make it durable; the slices
-    /// follow, then the end, which is answered by `.snapshotInstalled`.
+    /// follow, then the end, which is answered by `.snapshotInstalled`. The log up to here goes too,
+    /// whatever its zxids: it belongs to another history.
     case beginInstall(Zxid)
     case installSlice([UInt8])
     case finishInstall
+    /// The leader is gone before the end: forget the slices, keep the database as it was. Not
+    /// answered.
+    case abandonInstall
 
     /// Dump the tree as it is at this point of the action stream to this learner, in slices.
     case startSnapshot(ConnectionID)
@@ -65,7 +71,8 @@ package enum ZabAction: Hashable, Sendable {
     /// This peer's part has changed. Sessions, queues and clients follow it.
     case roleChanged(ZabRole)
     /// A message that Zab only carries: `.request`, `.revalidate`, `.ping` with touched sessions on
-    /// the leader; `.sync`, `.revalidate`, `.ping` on a learner.
+    /// the leader; `.sync`, `.revalidate`, `.ping` on a learner, which answers the ping with the same
+    /// zxid and the sessions touched.
     case carried(ConnectionID, LearnerMessage)
     /// Stop the process: going on could lose or invent data. The sentence says why.
     case halt(String)
