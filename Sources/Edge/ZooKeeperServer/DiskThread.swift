@@ -1,0 +1,67 @@
+import Journal
+import NIOCore
+import NIOPosix
+import Replication
+import ZooKeeperModel
+
+/// Runs the journal on a thread of its own, one batch of requests at a time.
+///
+/// While a batch is being made durable the next one grows on the event loop, and goes out when the
+/// answers come back: group commit without a timer. Everything but ``submit`` and the answer runs on
+/// the disk's thread.
+final class DiskThread: Sendable {
+    enum Work: Sendable {
+        case requests([StorageRequest])
+        /// Cut the log, and recover what is left.
+        case truncate(to: Zxid)
+    }
+    enum Answer: Sendable {
+        case results([StorageResult])
+        case recovered(RecoveredState)
+    }
+
+    private let pool: NIOThreadPool
+    private let storage: Storage
+
+    /// Takes over `journal`, which nobody else may touch any more.
+    init(journal: sending Journal) {
+        pool = NIOThreadPool(numberOfThreads: 1)
+        storage = Storage(journal: journal)
+        pool.start()
+    }
+
+    /// The answer arrives on `loop`.
+    func submit(
+        _ work: Work, on loop: any EventLoop, answer: @escaping @Sendable (Answer) -> Void
+    ) {
+        pool.submit { [storage] state in
+            guard case .active = state else { return }
+            let result = storage.perform(work)
+            loop.execute { answer(result) }
+        }
+    }
+
+    func stop() { pool.shutdownGracefully { _ in } }
+}
+
+/// The journal, confined to the pool's only thread: that is what makes sending it there safe.
+private final class Storage: @unchecked Sendable {
+    private var journal: Journal
+    init(journal: sending Journal) { self.journal = journal }
+
+    func perform(_ work: DiskThread.Work) -> DiskThread.Answer {
+        switch work {
+        case .requests(let requests):
+            return .results(journal.perform(batch: requests))
+        case .truncate(let zxid):
+            do {
+                try journal.truncate(to: zxid)
+                var state = RecoveredState()
+                try journal.recover(&state)
+                return .recovered(state)
+            } catch {
+                return .results([.failed("\(error)")])
+            }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+import Crypto
+import Journal
+import Logging
+import NIOCore
+import Platform
+import Replication
+import ZooKeeperModel
+
+/// Feeds one ``Replica`` from sockets, disk and clock, and carries out what it asks for.
+///
+/// Confined to one event loop. Inputs are handled as they come; what they cause leaves at the end of
+/// the loop's turn (``finishTurn()``): one write a connection, one batch for the disk.
+final class ReplicaRunner {
+    let configuration: ServerConfiguration
+    let logger: Logger
+    private let loop: any EventLoop
+    private let disk: DiskThread
+    private let clock = SystemClock()
+    private let started: Instant
+    private var replica: Replica
+    private var actions: [ReplicaAction] = []
+    private var isPerforming = false
+
+    private var connections: [ConnectionID: ClientConnection] = [:]
+    private var dirty: [ClientConnection] = []
+
+    /// Requests for the disk that wait for the batch under way.
+    private var pendingStorage: [StorageRequest] = []
+    private var isDiskBusy = false
+
+    private var timer: Scheduled<Void>?
+    private var timerInstant: Instant?
+
+    private var isHalted = false
+    /// Told once, with the reason, when the replica must not go on.
+    private let onHalt: @Sendable (String) -> Void
+
+    init(
+        configuration: ServerConfiguration, recovered: sending RecoveredState,
+        journal: sending Journal, loop: any EventLoop, logger: Logger,
+        onHalt: @escaping @Sendable (String) -> Void
+    ) {
+        self.configuration = configuration
+        self.loop = loop
+        self.logger = logger
+        self.onHalt = onHalt
+        disk = DiskThread(journal: journal)
+        let now = clock.now()
+        started = now.instant
+        replica = Replica(
+            configuration: configuration.replica(seed: SystemRandom().next()),
+            recovered: recovered, sha1: { Array(Insecure.SHA1.hash(data: $0)) }, now: now)
+    }
+
+    func start() {
+        receive(.start)
+        finishTurn()
+    }
+
+    // MARK: Inputs
+
+    func receive(_ input: ReplicaInput) {
+        guard !isHalted else { return }
+        replica.handle(input, at: clock.now(), actions: &actions)
+        perform()
+    }
+
+    func connectionOpened(_ connection: ClientConnection) {
+        connections[connection.id] = connection
+        receive(.clientConnected(connection.id, address: connection.address))
+    }
+
+    func connectionClosed(_ connection: ClientConnection) {
+        guard connections.removeValue(forKey: connection.id) != nil else { return }
+        receive(.clientDisconnected(connection.id))
+        finishTurn()
+    }
+
+    func connectionDrained(_ connection: ClientConnection) {
+        receive(.drained(connection.id))
+    }
+
+    func markDirty(_ connection: ClientConnection) { dirty.append(connection) }
+
+    /// Sends everything that the inputs of this turn of the loop have caused.
+    func finishTurn() {
+        submitStorage()
+        for connection in dirty { connection.flush() }
+        dirty.removeAll(keepingCapacity: true)
+        scheduleWake()
+    }
+
+    // MARK: Actions
+
+    /// Carrying out an action can hand the replica its next input (a resumed connection has frames
+    /// waiting), whose actions then follow those that are here already.
+    private func perform() {
+        guard !isPerforming else { return }
+        isPerforming = true
+        var index = 0
+        while index < actions.count {
+            perform(actions[index])
+            index += 1
+        }
+        actions.removeAll(keepingCapacity: actions.capacity <= 4096)
+        isPerforming = false
+    }
+
+    private func perform(_ action: ReplicaAction) {
+        switch action {
+        case .reply(let id, let reply): connections[id]?.send(reply)
+        case .event(let id, let event): connections[id]?.send(event)
+        case .connectResponse(let id, let response): connections[id]?.send(response)
+        case .closeClient(let id, let reason): connections[id]?.close(reason)
+        case .pauseReading(let id): connections[id]?.setPaused(true)
+        case .resumeReading(let id): connections[id]?.setPaused(false)
+        case .storage(let request): pendingStorage.append(request)
+        case .truncate(let zxid): truncate(to: zxid)
+        case .log(let level, let message): log(level, message)
+        case .halt(let reason): halt(reason)
+        case .sendNotification, .connectToLeader, .send, .close:
+            // One voter has no peers; the configuration admits no more.
+            preconditionFailure("a standalone server was asked to talk to a peer: \(action)")
+        }
+    }
+
+    private func log(_ level: LogLevel, _ message: String) {
+        switch level {
+        case .debug: logger.debug("\(message)")
+        case .info: logger.info("\(message)")
+        case .warning: logger.warning("\(message)")
+        case .error: logger.error("\(message)")
+        }
+    }
+
+    private func halt(_ reason: String) {
+        guard !isHalted else { return }
+        isHalted = true
+        logger.critical("stopping: \(reason)")
+        onHalt(reason)
+    }
+
+    // MARK: Disk
+
+    private func submitStorage() {
+        guard !isDiskBusy, !isHalted, !pendingStorage.isEmpty else { return }
+        let batch = pendingStorage
+        pendingStorage.removeAll(keepingCapacity: true)
+        isDiskBusy = true
+        submit(.requests(batch))
+    }
+
+    private func truncate(to zxid: Zxid) {
+        precondition(!isDiskBusy && pendingStorage.isEmpty, "the log is cut while it is written")
+        isDiskBusy = true
+        submit(.truncate(to: zxid))
+    }
+
+    private func submit(_ work: DiskThread.Work) {
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        disk.submit(work, on: loop) { answer in bound.value.diskAnswered(answer) }
+    }
+
+    private func diskAnswered(_ answer: DiskThread.Answer) {
+        isDiskBusy = false
+        switch answer {
+        case .results(let results):
+            for result in results { receive(.storage(result)) }
+        case .recovered(let state):
+            receive(.recovered(state))
+        }
+        finishTurn()
+    }
+
+    // MARK: Time
+
+    private func scheduleWake() {
+        guard let deadline = replica.nextDeadline, !isHalted else { return }
+        if let timerInstant, timerInstant <= deadline { return }
+        timer?.cancel()
+        timerInstant = deadline
+        let delay = max(0, (deadline - clock.now().instant).wholeNanoseconds)
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        timer = loop.scheduleTask(in: .nanoseconds(delay)) { bound.value.wake() }
+    }
+
+    private func wake() {
+        timer = nil
+        timerInstant = nil
+        receive(.wake)
+        finishTurn()
+    }
+
+    // MARK: Administration
+
+    func answer(_ word: FourLetterWord) -> String {
+        let status = replica.status
+        let rows =
+            word == .stat
+            ? connections.values.sorted { $0.id < $1.id }.map { connection in
+                let figures = replica.connectionFigures(connection.id)
+                return ConnectionRow(
+                    address: connection.printedAddress, queued: figures.queued,
+                    received: figures.received, sent: figures.sent)
+            } : []
+        return word.answer(
+            status: status, connections: rows, whitelist: configuration.fourLetterWords,
+            process: ProcessFigures(since: started, now: clock.now().instant))
+    }
+
+    /// Closes all clients and the disk. Sessions stay, for a later start.
+    func stop() {
+        isHalted = true
+        timer?.cancel()
+        for connection in connections.values.sorted(by: { $0.id < $1.id }) {
+            connection.close("the server stops")
+        }
+        disk.stop()
+    }
+}

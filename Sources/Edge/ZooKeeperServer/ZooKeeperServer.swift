@@ -1,0 +1,153 @@
+import Journal
+package import Logging
+import NIOCore
+import NIOPosix
+import Platform
+import Replication
+import ZooKeeperModel
+
+/// A server that runs: one replica, its disk and its client port.
+///
+/// One event loop serves all clients and owns the replica, so that a request is handled where it
+/// was read, without a hop. Snapshots, log and epochs live under `version-2` of the configured
+/// directories; a lock there keeps a second server off the same data.
+package final class ZooKeeperServer: Sendable {
+    private let group: MultiThreadedEventLoopGroup
+    private let channel: any Channel
+    private let runner: NIOLoopBound<ReplicaRunner>
+    private let lock: DirectoryLock
+    /// The port that clients reach; the configured one, or the one the system chose for 0.
+    package let clientPort: Int
+
+    /// Recovers what is on disk and opens the client port. Throws a ``ServerStartError`` that says
+    /// what is wrong and where. `onHalt` is told when the server can not go on safely; its process
+    /// should then end.
+    package init(
+        configuration: ServerConfiguration, logger: Logger,
+        onHalt: @escaping @Sendable (String) -> Void
+    ) throws {
+        for warning in configuration.warnings { logger.warning("\(warning)") }
+        lock = try DirectoryLock(directory: configuration.dataDirectory)
+        let (journal, recovered) = try Self.recover(configuration, logger)
+        group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let loop = group.next()
+        do {
+            let bound = try loop.submit { [journal = Unchecked(journal), recovered] in
+                NIOLoopBound(
+                    ReplicaRunner(
+                        configuration: configuration, recovered: recovered,
+                        journal: journal.value, loop: loop, logger: logger, onHalt: onHalt),
+                    eventLoop: loop)
+            }.wait()
+            runner = bound
+            channel = try Self.listen(configuration, bound, on: loop)
+            clientPort = channel.localAddress?.port ?? configuration.clientPort
+            try loop.submit { bound.value.start() }.wait()
+        } catch {
+            try? group.syncShutdownGracefully()
+            throw error
+        }
+        logger.info("serving clients on port \(clientPort)")
+    }
+
+    /// Closes the port and all clients, and waits until both are done.
+    package func stop() throws {
+        try channel.close().wait()
+        try channel.eventLoop.submit { [runner] in runner.value.stop() }.wait()
+        try group.syncShutdownGracefully()
+        lock.release()
+    }
+}
+
+extension ZooKeeperServer {
+    private static func recover(
+        _ configuration: ServerConfiguration, _ logger: Logger
+    ) throws -> sending (Journal, RecoveredState) {
+        let disk = try PosixDisk(root: "/")
+        let journal = Journal(disk: disk, configuration: configuration.journal)
+        var recovered = RecoveredState()
+        let summary = try journal.recover(&recovered)
+        for note in summary.notes { logger.warning("\(note)") }
+        logger.info(
+            "recovered up to \(summary.lastZxid) from \(configuration.dataDirectory)")
+        return (journal, recovered)
+    }
+
+    private static func listen(
+        _ configuration: ServerConfiguration, _ runner: NIOLoopBound<ReplicaRunner>,
+        on loop: any EventLoop
+    ) throws -> any Channel {
+        let admission = NIOLoopBound(
+            Admission(
+                perAddress: configuration.maxClientConnections,
+                total: configuration.maxConnections),
+            eventLoop: loop)
+        return try ServerBootstrap(group: loop)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelOption(.backlog, value: configuration.listenBacklog)
+            .childChannelOption(.socketOption(.so_keepalive), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.maxMessagesPerRead, value: 4)
+            .childChannelOption(
+                .recvAllocator,
+                value: AdaptiveRecvByteBufferAllocator(
+                    minimum: 1024, initial: 4096, maximum: 1 << 18))
+            .childChannelInitializer { child in
+                child.eventLoop.makeCompletedFuture {
+                    let address = child.remoteAddress
+                    let host = address?.ipAddress ?? "0.0.0.0"
+                    guard admission.value.admit(host) else {
+                        runner.value.logger.warning(
+                            "refusing a connection from \(host): too many already")
+                        throw AdmissionRefused()
+                    }
+                    child.closeFuture.whenComplete { _ in admission.value.leave(host) }
+                    try child.pipeline.syncOperations.addHandler(
+                        ClientConnection(
+                            id: admission.value.nextID(), address: host,
+                            printedAddress: "/\(host):\(address?.port ?? 0)",
+                            runner: runner.value))
+                }
+            }
+            .bind(
+                host: configuration.clientPortAddress ?? "::", port: configuration.clientPort
+            ).wait()
+    }
+}
+
+/// Counts clients by address, and numbers them.
+final class Admission {
+    private let perAddress: Int
+    private let total: Int
+    private var counts: [String: Int] = [:]
+    private var all = 0
+    private var lastID: UInt64 = 0
+
+    /// 0 means no limit.
+    init(perAddress: Int, total: Int) {
+        self.perAddress = perAddress
+        self.total = total
+    }
+
+    func admit(_ host: String) -> Bool {
+        let count = counts[host, default: 0]
+        if perAddress > 0, count >= perAddress { return false }
+        if total > 0, all >= total { return false }
+        counts[host] = count + 1
+        all += 1
+        return true
+    }
+
+    func leave(_ host: String) {
+        all -= 1
+        let count = counts[host, default: 0]
+        counts[host] = count > 1 ? count - 1 : nil
+    }
+
+    func nextID() -> ConnectionID {
+        lastID += 1
+        return ConnectionID(rawValue: lastID)
+    }
+}
+
+struct AdmissionRefused: Error {}
