@@ -35,8 +35,11 @@ package enum ConnectCodec {
     ) throws(WireError) -> ConnectRequest {
         _ = try reader.int32()
         var request = ConnectRequest(
-            lastZxidSeen: try reader.zxid(), timeout: try reader.int32(),
-            session: try reader.sessionID(), password: try reader.buffer())
+            lastZxidSeen: try reader.zxid(),
+            timeout: try reader.int32(),
+            session: try reader.sessionID(),
+            password: try reader.buffer()
+        )
         request.hasReadOnlyFlag = !reader.isAtEnd
         if request.hasReadOnlyFlag { request.readOnly = try reader.bool() }
         return request
@@ -48,8 +51,10 @@ package enum ConnectCodec {
     ) throws(WireError) -> ConnectResponse {
         _ = try reader.int32()
         var response = ConnectResponse(
-            timeout: try reader.int32(), session: try reader.sessionID(),
-            password: try reader.buffer() ?? [])
+            timeout: try reader.int32(),
+            session: try reader.sessionID(),
+            password: try reader.buffer() ?? []
+        )
         response.hasReadOnlyFlag = !reader.isAtEnd
         if response.hasReadOnlyFlag { response.readOnly = try reader.bool() }
         return response

@@ -30,7 +30,10 @@ package struct FrameDecoder {
     package mutating func next() throws(WireError) -> JuteReader? {
         guard buffer.count >= 4 else { return nil }
         var header = JuteReader(
-            buffer.bytes, in: buffer.position..<(buffer.position + 4), maxLengthBytes: 4)
+            buffer.bytes,
+            in: buffer.position..<(buffer.position + 4),
+            maxLengthBytes: 4
+        )
         let length = Int(try header.int32())
         guard length >= 0 else {
             throw WireError(.negativeLength, at: consumed, reading: "a frame")
@@ -41,7 +44,10 @@ package struct FrameDecoder {
         guard buffer.count - 4 >= length else { return nil }
         let start = buffer.position + 4
         let frame = JuteReader(
-            buffer.bytes, in: start..<(start + length), maxLengthBytes: maxFrameBytes)
+            buffer.bytes,
+            in: start..<(start + length),
+            maxLengthBytes: maxFrameBytes
+        )
         buffer.advance(by: 4 + length)
         consumed &+= 4 + length
         return frame

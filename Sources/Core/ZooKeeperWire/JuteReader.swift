@@ -18,6 +18,8 @@ package struct JuteReader {
     private let start: Int
     package let end: Int
     package let maxLengthBytes: Int
+    /// Where a buffer that was cut off would end, as an offset; 0 as long as none was.
+    private(set) var shortfallEnd = 0
 
     package init(_ bytes: [UInt8], maxLengthBytes: Int = JuteReader.defaultMaxLengthBytes) {
         self.init(bytes, in: 0..<bytes.count, maxLengthBytes: maxLengthBytes)
@@ -25,12 +27,14 @@ package struct JuteReader {
 
     /// The range must lie within the array.
     package init(
-        _ bytes: [UInt8], in range: Range<Int>,
+        _ bytes: [UInt8],
+        in range: Range<Int>,
         maxLengthBytes: Int = JuteReader.defaultMaxLengthBytes
     ) {
         precondition(
             range.lowerBound >= 0 && range.upperBound <= bytes.count,
-            "the range \(range) is outside of \(bytes.count) bytes")
+            "the range \(range) is outside of \(bytes.count) bytes"
+        )
         self.bytes = bytes
         position = range.lowerBound
         start = range.lowerBound
@@ -158,7 +162,10 @@ extension JuteReader {
         guard length != -1 else { return nil }
         guard length >= 0 else { throw error(.negativeLength, reading: "a buffer") }
         guard length <= maxLengthBytes else { throw error(.tooLong, reading: "a buffer") }
-        guard length <= remaining else { throw error(.truncated, reading: "a buffer") }
+        guard length <= remaining else {
+            shortfallEnd = offset + length
+            throw error(.truncated, reading: "a buffer")
+        }
         let range = position..<(position + length)
         position = range.upperBound
         return range

@@ -7,19 +7,34 @@ extension JuteReader {
     package mutating func stat() throws(WireError) -> Stat {
         guard remaining >= 68 else { throw error(.truncated, reading: "a Stat") }
         return Stat(
-            czxid: try zxid(), mzxid: try zxid(), ctime: try timestamp(), mtime: try timestamp(),
-            version: try int32(), cversion: try int32(), aversion: try int32(),
-            ephemeralOwner: try sessionID(), dataLength: try int32(), numChildren: try int32(),
-            pzxid: try zxid())
+            czxid: try zxid(),
+            mzxid: try zxid(),
+            ctime: try timestamp(),
+            mtime: try timestamp(),
+            version: try int32(),
+            cversion: try int32(),
+            aversion: try int32(),
+            ephemeralOwner: try sessionID(),
+            dataLength: try int32(),
+            numChildren: try int32(),
+            pzxid: try zxid()
+        )
     }
 
     /// 60 bytes.
     package mutating func persistedStat() throws(WireError) -> PersistedStat {
         guard remaining >= 60 else { throw error(.truncated, reading: "a persisted Stat") }
         return PersistedStat(
-            czxid: try zxid(), mzxid: try zxid(), ctime: try timestamp(), mtime: try timestamp(),
-            version: try int32(), cversion: try int32(), aversion: try int32(),
-            ephemeralOwner: try int64(), pzxid: try zxid())
+            czxid: try zxid(),
+            mzxid: try zxid(),
+            ctime: try timestamp(),
+            mtime: try timestamp(),
+            version: try int32(),
+            cversion: try int32(),
+            aversion: try int32(),
+            ephemeralOwner: try int64(),
+            pzxid: try zxid()
+        )
     }
 
     /// A null vector reads as an empty one.
@@ -29,7 +44,8 @@ extension JuteReader {
         result.reserveCapacity(count)
         for _ in 0..<count {
             result.append(
-                ACL(permissions: Permissions(rawValue: try int32()), identity: try identity()))
+                ACL(permissions: Permissions(rawValue: try int32()), identity: try identity())
+            )
         }
         return result
     }

@@ -113,13 +113,16 @@ package struct ReplyHeader: Hashable, Sendable {
 extension ReplyCodec {
     package static func decodeHeader(_ frame: inout JuteReader) throws(WireError) -> ReplyHeader {
         ReplyHeader(
-            xid: try frame.int32(), zxid: try frame.zxid(),
-            error: ErrorCode(rawValue: try frame.int32()))
+            xid: try frame.int32(),
+            zxid: try frame.zxid(),
+            error: ErrorCode(rawValue: try frame.int32())
+        )
     }
 
     /// Nil for an event that is not about a znode.
     package static func decodeEvent(
-        _ header: ReplyHeader, _ frame: inout JuteReader
+        _ header: ReplyHeader,
+        _ frame: inout JuteReader
     ) throws(WireError) -> WatchEvent? {
         let kind = try frame.int32()
         _ = try frame.int32()
@@ -130,7 +133,9 @@ extension ReplyCodec {
 
     /// The rest of a reply, after its header.
     package static func decodeReply(
-        _ header: ReplyHeader, to operation: Operation, _ frame: inout JuteReader
+        _ header: ReplyHeader,
+        to operation: Operation,
+        _ frame: inout JuteReader
     ) throws(WireError) -> Reply {
         guard header.error == .ok else {
             return Reply(xid: header.xid, zxid: header.zxid, result: .failure(header.error))
@@ -140,7 +145,8 @@ extension ReplyCodec {
     }
 
     private static func decodeResponse(
-        to operation: Operation, _ frame: inout JuteReader
+        to operation: Operation,
+        _ frame: inout JuteReader
     ) throws(WireError) -> Response {
         switch operation {
         case .create(let request):

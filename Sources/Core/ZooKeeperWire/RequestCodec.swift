@@ -147,7 +147,8 @@ extension RequestCodec {
     }
 
     private static func operation(
-        _ code: OperationCode, body: inout JuteReader
+        _ code: OperationCode,
+        body: inout JuteReader
     ) throws(WireError) -> Operation {
         switch code {
         case .create, .delete, .setData, .check, .create2, .createContainer, .createTimeToLive:
@@ -157,7 +158,10 @@ extension RequestCodec {
         case .getACL: return .getACL(try body.path())
         case .setACL:
             return .setACL(
-                try body.pathOfWrite(), acl: try body.acl(), version: try body.int32())
+                try body.pathOfWrite(),
+                acl: try body.acl(),
+                version: try body.int32()
+            )
         case .getChildren: return .getChildren(try body.path(), watch: try body.bool())
         case .getChildren2: return .getChildren2(try body.path(), watch: try body.bool())
         case .sync: return .sync(try body.path())
@@ -180,7 +184,8 @@ extension RequestCodec {
 
     /// The operations that a multi may hold: none of them nests.
     private static func operationOfMulti(
-        _ code: OperationCode, body: inout JuteReader
+        _ code: OperationCode,
+        body: inout JuteReader
     ) throws(WireError) -> Operation {
         switch code {
         case .create: return .create(try create(&body, kind: .create))
@@ -193,7 +198,10 @@ extension RequestCodec {
         case .delete: return .delete(try body.pathOfWrite(), version: try body.int32())
         case .setData:
             return .setData(
-                try body.pathOfWrite(), data: try body.buffer(), version: try body.int32())
+                try body.pathOfWrite(),
+                data: try body.buffer(),
+                version: try body.int32()
+            )
         case .check: return .check(try body.pathOfWrite(), version: try body.int32())
         case .exists, .getData, .getACL, .setACL, .getChildren, .sync, .ping, .getChildren2,
             .multi, .reconfig, .checkWatches, .removeWatches, .deleteContainer, .multiRead, .auth,
@@ -204,11 +212,16 @@ extension RequestCodec {
     }
 
     private static func create(
-        _ body: inout JuteReader, kind: CreateKind
+        _ body: inout JuteReader,
+        kind: CreateKind
     ) throws(WireError) -> CreateRequest {
         CreateRequest(
-            kind: kind, path: try body.pathOfWrite(), data: try body.buffer(),
-            acl: try body.acl(), flags: try body.int32())
+            kind: kind,
+            path: try body.pathOfWrite(),
+            data: try body.buffer(),
+            acl: try body.acl(),
+            flags: try body.int32()
+        )
     }
 
     private static func multi(_ body: inout JuteReader) throws(WireError) -> Operation {
@@ -223,11 +236,16 @@ extension RequestCodec {
     }
 
     private static func watches(
-        _ body: inout JuteReader, isSecondVersion: Bool
+        _ body: inout JuteReader,
+        isSecondVersion: Bool
     ) throws(WireError) -> WatchRegistrations {
         var watches = WatchRegistrations(
-            relativeZxid: try body.zxid(), data: try body.paths(), exist: try body.paths(),
-            child: try body.paths(), isSecondVersion: isSecondVersion)
+            relativeZxid: try body.zxid(),
+            data: try body.paths(),
+            exist: try body.paths(),
+            child: try body.paths(),
+            isSecondVersion: isSecondVersion
+        )
         if isSecondVersion {
             watches.persistent = try body.paths()
             watches.persistentRecursive = try body.paths()
