@@ -1,4 +1,4 @@
-import ZooKeeperModel
+internal import ZooKeeperModel
 
 /// Decodes a snapshot's body from chunks cut anywhere, and knows where it ends.
 /// ```swift
