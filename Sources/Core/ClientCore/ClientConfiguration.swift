@@ -48,9 +48,16 @@ package struct ClientConfiguration: Hashable, Sendable {
         /// Requests waiting for a connection or for their reply. One more ends with CONNECTIONLOSS
         /// without having been sent.
         package var outstandingRequests = 100_000
-        /// Bytes of requests waiting for a connection. More than that end with CONNECTIONLOSS
-        /// without having been sent.
-        package var queuedBytes = 64 << 20
+        /// Bytes of requests waiting for a connection or for their reply. Once there are so many, a
+        /// further request ends with CONNECTIONLOSS without having been sent.
+        package var outstandingBytes = 64 << 20
+        /// Paths with watches. Once there are so many, a further request that watches ends with
+        /// THROTTLEDOP without having been sent.
+        package var watchedPaths = 1_000_000
+        /// Credentials presented on every connection. One more ends with THROTTLEDOP.
+        package var credentials = 1_000
+        /// One credential with its scheme; a longer one ends with BADARGUMENTS.
+        package static let credentialBytes = 64 << 10
         package init() {}
     }
 }
