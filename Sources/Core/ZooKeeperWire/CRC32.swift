@@ -3,9 +3,11 @@
 ///
 /// Eight bytes a step by eight tables ("slicing by 8", Kounavis and Berry 2005), the rest by one.
 package struct CRC32: Hashable, Sendable {
-    private var register: UInt32 = .max
+    /// The running remainder, from which a later check may go on.
+    package private(set) var register: UInt32 = .max
 
     package init() {}
+    package init(register: UInt32) { self.register = register }
 
     package var value: UInt32 { ~register }
 
