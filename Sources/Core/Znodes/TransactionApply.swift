@@ -6,13 +6,16 @@ package import ZooKeeperModel
 /// needs: a log may be applied over a state that already holds a part of it, and afterwards the
 /// tree must be as if each transaction had been applied once.
 ///
+/// - A znode that was created after a transaction is not the one it speaks of: it is left alone, as
+///   is data that was set after it. What is missing is ignored.
 /// - A create of an existing znode changes its ACL and what the parent counts, if that is behind.
 /// - A delete of a missing znode still moves the parent's pzxid: a client that watches the children
 ///   must learn on reconnection that something went.
 /// - A delete of a znode that has children (they were created after it) takes them with it: the
 ///   same log creates them again further on.
-/// - What is set on a missing znode is ignored.
 /// - cversion and pzxid never go back.
+///
+/// The parts of a multi share one zxid, so only what is greater counts as after.
 extension ZnodeTree {
     /// Applies a transaction and tells what it changed, in the order of the changes.
     package mutating func apply(
@@ -63,11 +66,19 @@ extension ZnodeTree {
             return delete(path, zxid: transaction.zxid, changes: &changes)
         case .setData(let path, let data, let version),
             .reconfigure(let path, let data, let version):
-            return setData(
-                path, data, version: version, zxid: transaction.zxid, time: transaction.time,
-                changes: &changes)
+            guard let index = find(path, notAfter: transaction.zxid),
+                records[index].mzxid <= transaction.zxid
+            else { return .failure(.noNode) }
+            setData(
+                of: index, path: path, data, version: version, zxid: transaction.zxid,
+                time: transaction.time, changes: &changes)
+            return .stat(stat(of: ZnodeIndex(rawValue: index)))
         case .setACL(let path, let acl, let version):
-            return setACL(path, acl, version: version)
+            guard let index = find(path, notAfter: transaction.zxid) else {
+                return .failure(.noNode)
+            }
+            setACL(of: index, acl, version: version)
+            return .stat(stat(of: ZnodeIndex(rawValue: index)))
         case .check, .createSession:
             return .done
         case .closeSession(let listed):
@@ -91,11 +102,15 @@ extension ZnodeTree {
         _ create: CreateTransaction, of transaction: Transaction, changes: inout [TreeChange]
     ) -> PartResult {
         if create.path.isRoot { return .failure(.nodeExists) }
-        guard let parent = parentIndex(of: create.path) else { return .failure(.noNode) }
+        guard let parent = parentIndex(of: create.path),
+            records[parent].czxid <= transaction.zxid
+        else { return .failure(.noNode) }
         let existing = paths.find(create.path.bytes)
         countCreation(in: parent, cversion: create.parentCVersion, zxid: transaction.zxid)
         if let existing {
-            replaceACL(of: existing, with: create.acl)
+            if records[existing].czxid <= transaction.zxid {
+                replaceACL(of: existing, with: create.acl)
+            }
             return .failure(.nodeExists)
         }
         let owner: ZnodeOwner
@@ -126,7 +141,7 @@ extension ZnodeTree {
             records[parent].pzxid = zxid
             addToDigest(parent)
         }
-        guard let index = paths.find(path.bytes) else { return .failure(.noNode) }
+        guard let index = find(path, notAfter: zxid) else { return .failure(.noNode) }
         if paths.childCount(of: index) == 0 {
             deleteLeaf(index, path: path, zxid: zxid, changes: &changes)
             return .done
@@ -160,10 +175,9 @@ extension ZnodeTree {
     }
 
     private mutating func setData(
-        _ path: ZnodePath, _ data: [UInt8]?, version: Int32, zxid: Zxid, time: Timestamp,
-        changes: inout [TreeChange]
-    ) -> PartResult {
-        guard let index = paths.find(path.bytes) else { return .failure(.noNode) }
+        of index: UInt32, path: ZnodePath, _ data: [UInt8]?, version: Int32, zxid: Zxid,
+        time: Timestamp, changes: inout [TreeChange]
+    ) {
         subtractFromDigest(index)
         approximateDataSize += (data?.count ?? 0) - (records[index].data?.count ?? 0)
         records[index].setData(data, version: version, mzxid: zxid, mtime: time)
@@ -175,18 +189,19 @@ extension ZnodeTree {
             TreeChange(
                 kind: .dataChanged, path: path.isRoot ? .root : path, zxid: zxid,
                 acl: acls.acl(at: records[index].acl), parentACL: []))
-        return .stat(stat(of: ZnodeIndex(rawValue: index)))
     }
 
-    private mutating func setACL(
-        _ path: ZnodePath, _ acl: [ACL], version: Int32
-    ) -> PartResult {
-        guard let index = paths.find(path.bytes) else { return .failure(.noNode) }
+    private mutating func setACL(of index: UInt32, _ acl: [ACL], version: Int32) {
         replaceACL(of: index, with: acl)
         subtractFromDigest(index)
         records[index].setAversion(version)
         addToDigest(index)
-        return .stat(stat(of: ZnodeIndex(rawValue: index)))
+    }
+
+    /// The znode that a transaction of this zxid speaks of.
+    private func find(_ path: ZnodePath, notAfter zxid: Zxid) -> UInt32? {
+        guard let index = paths.find(path.bytes), records[index].czxid <= zxid else { return nil }
+        return index
     }
 
     private mutating func replaceACL(of index: UInt32, with acl: [ACL]) {
@@ -210,7 +225,10 @@ extension ZnodeTree {
     package mutating func setConfiguration(
         _ text: [UInt8], version: Zxid, time: Timestamp, changes: inout [TreeChange]
     ) {
-        _ = setData(
-            "/zookeeper/config", text, version: -1, zxid: version, time: time, changes: &changes)
+        let path: ZnodePath = "/zookeeper/config"
+        guard let index = paths.find(path.bytes) else { return }
+        setData(
+            of: index, path: path, text, version: -1, zxid: version, time: time,
+            changes: &changes)
     }
 }

@@ -72,8 +72,8 @@ package struct ZnodeTree: Sendable {
 /// What the tree keeps of a znode beside its path: 88 bytes, which is why the fields of the Stat are
 /// laid out here and not nested.
 struct ZnodeRecord: Sendable {
-    private var czxid: Zxid
-    private var mzxid: Zxid
+    private(set) var czxid: Zxid
+    private(set) var mzxid: Zxid
     var pzxid: Zxid
     private var ctime: Timestamp
     private var mtime: Timestamp
