@@ -40,7 +40,9 @@ public struct CreateTransaction: Hashable, Sendable {
     public var isEphemeral: Bool
     /// The parent's creation counter after this create; −1 in logs before 3.4: one more than it is.
     public var parentCVersion: Int32
-    /// Which record it is on the wire. `.create2` is never written: it reads as a create.
+    /// Which record it is on the wire. A create that a client sent as create2 stays one: an Apache
+    /// learner takes its answer's Stat from it. Only inside a multi it is written as a create,
+    /// because servers before 3.8.2 do not apply the other there.
     public var kind: CreateKind
 
     public init(

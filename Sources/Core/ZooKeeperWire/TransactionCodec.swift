@@ -68,7 +68,8 @@ package enum TransactionCodec {
         switch body {
         case .create(let create):
             switch create.kind {
-            case .create, .create2: .create
+            case .create: .create
+            case .create2: .create2
             case .container: .createContainer
             case .timeToLive: .createTimeToLive
             }
@@ -112,13 +113,19 @@ extension TransactionCodec {
         case .multi(let bodies):
             writer.vectorCount(bodies.count)
             for body in bodies {
-                writer.int32(type(of: body).rawValue)
+                writer.int32(typeInMulti(of: body).rawValue)
                 // The length of a record is written like that of a frame.
                 let record = writer.beginFrame()
                 write(body, into: &writer)
                 writer.endFrame(record)
             }
         }
+    }
+
+    /// Servers before 3.8.2 do not apply a create2 inside a multi, nor what follows it.
+    private static func typeInMulti(of body: TransactionBody) -> OperationCode {
+        let type = type(of: body)
+        return type == .create2 ? .create : type
     }
 
     private static func write(_ create: CreateTransaction, into writer: inout JuteWriter) {
@@ -203,6 +210,7 @@ extension TransactionCodec {
             create.parentCVersion = try reader.int32()
             create.kind = .timeToLive(try reader.int64())
         default:
+            create.kind = type == .create2 ? .create2 : .create
             create.isEphemeral = try reader.bool()
             if !reader.isAtEnd { create.parentCVersion = try reader.int32() }
         }
