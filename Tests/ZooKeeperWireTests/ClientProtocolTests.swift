@@ -170,8 +170,14 @@ import ZooKeeperWire
             var reader = JuteReader(bytes, in: 0..<end)
             #expect(throws: WireError.self) { try ConnectCodec.decodeRequest(&reader) }
         }
-        for end in 0..<36 {
-            var reader = JuteReader(bytes, in: 0..<end)
+        let response = ConnectResponse(
+            timeout: 1,
+            session: SessionID(rawValue: 2),
+            password: SessionPassword.none
+        )
+        let answer = content(encoded { ConnectCodec.encode(response, into: &$0) })
+        for end in 0..<(answer.count - 1) {
+            var reader = JuteReader(answer, in: 0..<end)
             #expect(throws: WireError.self) { try ConnectCodec.decodeResponse(&reader) }
         }
     }
