@@ -1,37 +1,440 @@
+internal import DequeModule
 package import ZooKeeperModel
 
-/// One member of an ensemble that agrees on a sequence of proposals.
+/// One member of an ensemble that agrees on one sequence of proposals, whatever crashes and whatever
+/// the network loses, as long as disks keep what they confirmed.
+///
+/// Each member looks for the voter with the newest history (Election.swift). The winner gathers a
+/// quorum and founds an epoch that no member of it will hear older leaders after (Leadership.swift),
+/// brings the others to its history (Synchronization.swift, Learning.swift) and then orders new
+/// proposals (LeaderBroadcast.swift). An ensemble of one voter does the same with a quorum of one.
+///
+/// Rules kept:
+/// - At most one leader establishes an epoch; a member hears only leaders of epochs not below the one
+///   it has durably accepted.
+/// - A member that acknowledges NEWLEADER holds that leader's history durably, and its epoch after it.
+/// - Proposals are committed in zxid order, each once a quorum holds it and all before it durably.
+/// - Every committed proposal is delivered once, in order, and nothing else is.
+/// - Only a leader that broadcasts and a learner that has seen UPTODATE serve.
+///
+/// Messages and their order are ZooKeeper's, so a peer may be of another make. Sources: Junqueira,
+/// Reed, Serafini, "Zab: High-performance broadcast for primary-backup systems" (2011); Medeiros,
+/// "ZooKeeper's atomic broadcast protocol" (2012), for the epochs kept apart and the fast election.
 package struct ZabPeer: Sendable {
-    package private(set) var role = ZabRole.looking
+    private enum Phase: Sendable {
+        case stopped
+        /// Looking, once the disk has finished rebuilding the database.
+        case waitingForDisk
+        case looking(Election)
+        case leading(Leadership)
+        case learning(Learning)
+        /// Only within a step: the phase's value is with the step, uniquely held.
+        case moving
+    }
 
+    /// A learner that connected before this server knew that it leads.
+    private struct EarlyLearner: Sendable {
+        var connection: ConnectionID
+        var info: LearnerMessage?
+    }
+    private static let earlyLearnerLimit = 64
+
+    package private(set) var role = ZabRole.looking
+    private var phase = Phase.stopped
+    private var ledger: Ledger
+    /// The election's logical clock; grows as long as the process lives.
+    private var round: Int64 = 0
+    /// What this server answers to those who look, while it does not.
+    private var standing: Standing?
+    private var earlyLearners: [EarlyLearner] = []
+    /// Lower in tests.
+    var lastUsableCounter = Leadership.lastCounter
+
+    /// `recent`: the newest logged transactions, oldest first, ending with `lastLoggedZxid`.
     package init(
         configuration: EnsembleConfiguration, lastLoggedZxid: Zxid, acceptedEpoch: Int64,
         currentEpoch: Int64, recent: [Proposal], committedLogCapacity: Int = 500
-    ) {}
+    ) {
+        ledger = Ledger(
+            configuration: configuration, lastLoggedZxid: lastLoggedZxid,
+            acceptedEpoch: acceptedEpoch, currentEpoch: currentEpoch, recent: recent,
+            committedLogCapacity: committedLogCapacity)
+    }
 
     package mutating func handle(
         _ input: ZabInput, at now: Instant, actions: inout [ZabAction]
-    ) {}
+    ) {
+        // What the disk says is true in every phase.
+        switch input {
+        case .persisted(let zxid): ledger.persisted(upTo: zxid)
+        case .epochStored(let kind, let epoch): ledger.epochStored(kind, epoch)
+        default: break
+        }
+        let current = phase
+        phase = .moving
+        switch current {
+        case .stopped:
+            phase = .stopped
+            if case .start = input { look(now, &actions) }
+        case .waitingForDisk:
+            phase = .waitingForDisk
+            waitForDisk(input, now, &actions)
+        case .looking(let election):
+            look(with: election, input, now, &actions)
+        case .leading(let leadership):
+            lead(with: leadership, input, now, &actions)
+        case .learning(let learning):
+            learn(with: learning, input, now, &actions)
+        case .moving:
+            preconditionFailure("a step within a step")
+        }
+    }
 
     /// When to send `.wake`.
-    package var nextDeadline: Instant? { nil }
+    package var nextDeadline: Instant? {
+        switch phase {
+        case .stopped, .waitingForDisk, .moving: nil
+        case .looking(let election): election.nextDeadline
+        case .leading(let leadership): leadership.nextDeadline
+        case .learning(let learning): learning.nextDeadline
+        }
+    }
+
+    // MARK: - One step in each phase
+
+    private mutating func waitForDisk(
+        _ input: ZabInput, _ now: Instant, _ actions: inout [ZabAction]
+    ) {
+        switch input {
+        case .truncated(let last, let recent):
+            guard rebuilt(last, recent, &actions) != nil else { return }
+            look(now, &actions)
+        case .snapshotInstalled(let zxid):
+            guard rebuilt(zxid, [], &actions) != nil else { return }
+            look(now, &actions)
+        case .learnerConnected(let connection): keep(connection, &actions)
+        case .fromLearner(let connection, let message): keep(message, from: connection, &actions)
+        case .learnerDisconnected(let connection): forget(connection)
+        case .leaderConnected(let connection):
+            actions.append(.close(connection, reason: "not asked for"))
+        case .logRead: _ = ledger.logReads.popFirst()
+        case .snapshotSlice, .snapshotEnd, .propose, .start, .wake, .electionConnected,
+            .electionDisconnected, .notification, .fromLeader, .leaderDisconnected, .persisted,
+            .epochStored:
+            break
+        }
+    }
+
+    private mutating func look(
+        with election: consuming Election, _ input: ZabInput, _ now: Instant,
+        _ actions: inout [ZabAction]
+    ) {
+        var election = election
+        var outcome: Standing?
+        switch input {
+        case .wake:
+            outcome = election.wake(ledger: ledger, now: now, actions: &actions)
+        case .notification(let sender, let notification):
+            outcome = election.receive(
+                notification, from: sender, ledger: ledger, now: now, actions: &actions)
+        case .electionConnected(let member):
+            election.connected(to: member, ledger: ledger, actions: &actions)
+        case .learnerConnected(let connection): keep(connection, &actions)
+        case .fromLearner(let connection, let message): keep(message, from: connection, &actions)
+        case .learnerDisconnected(let connection): forget(connection)
+        case .leaderConnected(let connection):
+            actions.append(.close(connection, reason: "not asked for"))
+        case .logRead: _ = ledger.logReads.popFirst()
+        case .truncated, .snapshotInstalled:
+            preconditionFailure("the database was rebuilt under an election")
+        case .start, .electionDisconnected, .fromLeader, .leaderDisconnected, .persisted,
+            .epochStored, .propose, .snapshotSlice, .snapshotEnd:
+            break
+        }
+        round = election.round
+        if let outcome {
+            elected(outcome, now, &actions)
+        } else {
+            phase = .looking(election)
+        }
+    }
+
+    private mutating func lead(
+        with leadership: consuming Leadership, _ input: ZabInput, _ now: Instant,
+        _ actions: inout [ZabAction]
+    ) {
+        var leadership = leadership
+        switch input {
+        case .propose(let proposal):
+            guard leadership.stage == .broadcasting else { break }
+            leadership.propose(proposal, ledger: &ledger, now: now, actions: &actions)
+        case .persisted:
+            leadership.persisted(ledger: &ledger, actions: &actions)
+        case .epochStored(let kind, let epoch):
+            leadership.epochStored(
+                kind, epoch, ledger: &ledger, now: now, actions: &actions)
+        case .fromLearner(let connection, let message):
+            leadership.received(
+                message, from: connection, ledger: &ledger, now: now, actions: &actions)
+        case .learnerConnected(let connection):
+            leadership.connected(connection, ledger: ledger, now: now)
+        case .learnerDisconnected(let connection):
+            leadership.disconnected(connection, &actions)
+        case .wake:
+            leadership.wake(ledger: ledger, now: now, actions: &actions)
+        case .logRead(let proposals, let isComplete):
+            guard let connection = ledger.logReads.popFirst(),
+                let index = leadership.index(connection)
+            else { break }
+            leadership.logRead(
+                index, proposals, isComplete: isComplete, ledger: &ledger, actions: &actions)
+        case .snapshotSlice(let connection, let bytes):
+            leadership.snapshotSlice(
+                connection, bytes, ledger: ledger, now: now, actions: &actions)
+        case .snapshotEnd(let connection):
+            leadership.snapshotEnd(connection, ledger: ledger, actions: &actions)
+        case .notification(let sender, let notification):
+            answer(sender, notification, .leading, &actions)
+        case .leaderConnected(let connection):
+            actions.append(.close(connection, reason: "not asked for"))
+        case .truncated, .snapshotInstalled:
+            preconditionFailure("the database was rebuilt under a leader")
+        case .start, .electionConnected, .electionDisconnected, .fromLeader, .leaderDisconnected:
+            break
+        }
+        if let failure = leadership.failure {
+            leadership.stepDown(failure, actions: &actions)
+            return look(now, &actions)
+        }
+        role = leadership.role
+        if leadership.stage == .broadcasting { standing?.vote.peerEpoch = leadership.epoch }
+        phase = .leading(leadership)
+    }
+
+    private mutating func learn(
+        with learning: consuming Learning, _ input: ZabInput, _ now: Instant,
+        _ actions: inout [ZabAction]
+    ) {
+        var learning = learning
+        switch input {
+        case .fromLeader(let connection, let message):
+            learning.received(
+                message, from: connection, ledger: &ledger, now: now, actions: &actions)
+        case .persisted:
+            learning.persisted(ledger: ledger, actions: &actions)
+        case .epochStored:
+            learning.epochStored(ledger: ledger, actions: &actions)
+        case .truncated(let last, let recent):
+            guard let wanted = rebuilt(last, recent, &actions) else { break }
+            learning.rebuilt(wanted: wanted, ledger: &ledger, now: now, actions: &actions)
+        case .snapshotInstalled(let zxid):
+            guard let wanted = rebuilt(zxid, [], &actions) else { break }
+            learning.rebuilt(wanted: wanted, ledger: &ledger, now: now, actions: &actions)
+        case .leaderConnected(let connection):
+            learning.connected(connection, ledger: ledger, now: now, actions: &actions)
+        case .leaderDisconnected(let connection):
+            learning.disconnected(connection, ledger: ledger, now: now)
+        case .wake:
+            learning.wake(now: now, actions: &actions)
+        case .notification(let sender, let notification):
+            answer(sender, notification, ledger.isVoter ? .following : .observing, &actions)
+        case .learnerConnected(let connection):
+            actions.append(.close(connection, reason: "not leading"))
+        case .logRead: _ = ledger.logReads.popFirst()
+        case .start, .electionConnected, .electionDisconnected, .fromLearner,
+            .learnerDisconnected, .propose, .snapshotSlice, .snapshotEnd:
+            break
+        }
+        if let failure = learning.failure {
+            learning.abandon(failure, ledger: &ledger, actions: &actions)
+            return look(now, &actions)
+        }
+        role = learning.role(ledger)
+        if learning.stage == .following { standing?.vote.peerEpoch = ledger.currentEpoch }
+        phase = .learning(learning)
+    }
+
+    // MARK: - From phase to phase
+
+    private mutating func look(_ now: Instant, _ actions: inout [ZabAction]) {
+        if role != .looking {
+            role = .looking
+            actions.append(.roleChanged(.looking))
+        }
+        standing = nil
+        guard ledger.rebuilding == nil else {
+            phase = .waitingForDisk
+            return
+        }
+        round += 1
+        var election = Election(round: round, ledger: ledger, now: now)
+        if let outcome = election.start(ledger: ledger, now: now, actions: &actions) {
+            elected(outcome, now, &actions)
+        } else {
+            phase = .looking(election)
+        }
+    }
+
+    private mutating func elected(
+        _ outcome: Standing, _ now: Instant, _ actions: inout [ZabAction]
+    ) {
+        round = outcome.round
+        standing = outcome
+        role = .preparing
+        actions.append(.roleChanged(.preparing))
+        let early = earlyLearners
+        earlyLearners = []
+        guard outcome.vote.leader == ledger.me else {
+            for learner in early {
+                actions.append(.close(learner.connection, reason: "not leading"))
+            }
+            phase = .learning(
+                Learning(leader: outcome.vote.leader, ledger: ledger, now: now, actions: &actions))
+            return
+        }
+        var leadership = Leadership(
+            ledger: ledger, now: now, lastUsableCounter: lastUsableCounter)
+        for learner in early {
+            leadership.connected(learner.connection, ledger: ledger, now: now)
+            guard let info = learner.info else { continue }
+            leadership.received(
+                info, from: learner.connection, ledger: &ledger, now: now, actions: &actions)
+        }
+        leadership.chooseEpoch(ledger: &ledger, now: now, actions: &actions)
+        if let failure = leadership.failure {
+            // Only the exhaustion of the epochs: no election can help.
+            leadership.stepDown(failure, actions: &actions)
+            actions.append(.halt(failure))
+            phase = .stopped
+            return
+        }
+        phase = .leading(leadership)
+    }
+
+    /// Returns what was asked for, or nil when the process has to stop.
+    private mutating func rebuilt(
+        _ last: Zxid, _ recent: [Proposal], _ actions: inout [ZabAction]
+    ) -> Zxid? {
+        switch ledger.rebuilding {
+        case .truncating(let wanted):
+            guard last <= wanted else {
+                actions.append(
+                    .halt("the log could not be cut after \(wanted): it still ends at \(last)"))
+                return nil
+            }
+            ledger.rebuilt(upTo: last, recent: recent)
+            return wanted
+        case .finishingInstall(let wanted):
+            ledger.rebuilt(upTo: wanted, recent: [])
+            return wanted
+        case .installing, nil:
+            preconditionFailure("rebuilt unasked")
+        }
+    }
+
+    private func answer(
+        _ sender: ServerID, _ notification: ElectionNotification,
+        _ state: ElectionNotification.State, _ actions: inout [ZabAction]
+    ) {
+        guard let standing,
+            notification.state == .looking || !ledger.quorum.contains(sender)
+        else { return }
+        actions.append(
+            .sendNotification(
+                to: sender,
+                ElectionNotification(
+                    state: state, leader: standing.vote.leader, zxid: standing.vote.zxid,
+                    electionEpoch: standing.round, peerEpoch: standing.vote.peerEpoch,
+                    configuration: ledger.configuration.text)))
+    }
+
+    // MARK: - Learners that come early
+
+    private mutating func keep(_ connection: ConnectionID, _ actions: inout [ZabAction]) {
+        guard earlyLearners.count < Self.earlyLearnerLimit else {
+            actions.append(.close(connection, reason: "too many learners"))
+            return
+        }
+        earlyLearners.append(EarlyLearner(connection: connection))
+    }
+
+    private mutating func keep(
+        _ message: LearnerMessage, from connection: ConnectionID, _ actions: inout [ZabAction]
+    ) {
+        guard let index = earlyLearners.firstIndex(where: { $0.connection == connection }) else {
+            return
+        }
+        guard case .learnerInfo = message, earlyLearners[index].info == nil else {
+            earlyLearners.remove(at: index)
+            actions.append(.close(connection, reason: "an introduction out of place"))
+            return
+        }
+        earlyLearners[index].info = message
+    }
+
+    private mutating func forget(_ connection: ConnectionID) {
+        earlyLearners.removeAll { $0.connection == connection }
+    }
+}
+
+// MARK: - Status
+
+extension ZabPeer {
+    private var leadership: Leadership? {
+        guard case .leading(let leadership) = phase else { return nil }
+        return leadership
+    }
     /// The zxid of the next proposal; valid while leading.
     package var nextZxid: Zxid { lastProposed.next }
-    package var lastProposed: Zxid { .zero }
+    package var lastProposed: Zxid {
+        guard case .leading(let leadership) = phase else { return ledger.lastLogged }
+        return leadership.lastProposed
+    }
     /// The newest delivered proposal, or the newest in the recovered database.
-    package var lastCommitted: Zxid { .zero }
+    package var lastCommitted: Zxid { ledger.lastDelivered }
+    package var lastLogged: Zxid { ledger.lastLogged }
+    package var lastPersisted: Zxid { ledger.lastPersisted }
     /// The epoch this server's history belongs to.
-    package var currentEpoch: Int64 { 0 }
-    package var acceptedEpoch: Int64 { 0 }
+    package var currentEpoch: Int64 { ledger.currentEpoch }
+    package var acceptedEpoch: Int64 { ledger.acceptedEpoch }
 
     // For mntr and srvr; zero unless leading.
     /// Learner connections that have introduced themselves.
-    package var learnerCount: Int { 0 }
+    package var learnerCount: Int {
+        leadership?.learners.count { $0.stage != .connected } ?? 0
+    }
     /// Voting followers that hold the leader's history and answer.
-    package var syncedFollowerCount: Int { 0 }
-    package var syncedObserverCount: Int { 0 }
+    package var syncedFollowerCount: Int {
+        leadership?.learners.count { $0.stage == .synced && $0.isVoter } ?? 0
+    }
+    package var syncedObserverCount: Int {
+        leadership?.learners.count { $0.stage == .synced && $0.isObserver } ?? 0
+    }
     /// Proposals waiting for their quorum (leader) or their commit (follower).
-    package var pendingProposalCount: Int { 0 }
+    package var pendingProposalCount: Int { ledger.tail.count }
 
-    package func checkInvariants() {}
+    package func checkInvariants() {
+        ledger.checkInvariants()
+        switch phase {
+        case .stopped: break
+        case .moving: preconditionFailure("between phases")
+        case .waitingForDisk:
+            precondition(ledger.rebuilding != nil, "waiting for nothing")
+            precondition(role == .looking)
+        case .looking:
+            precondition(role == .looking && ledger.rebuilding == nil)
+        case .leading(let leadership):
+            precondition(role == leadership.role && ledger.rebuilding == nil)
+            precondition(leadership.failure == nil)
+            if leadership.stage == .broadcasting {
+                precondition(leadership.ownsEpoch || ledger.quorum.voters.count > 1)
+                precondition(leadership.lastProposed.epoch == leadership.epoch)
+                precondition(
+                    ledger.tail.allSatisfy { $0.zxid.epoch == leadership.epoch },
+                    "an outstanding proposal of an earlier epoch")
+            }
+        case .learning(let learning):
+            precondition(role == learning.role(ledger) && learning.failure == nil)
+        }
+    }
 }

@@ -1,0 +1,209 @@
+internal import ZooKeeperModel
+
+/// A candidate, by the qualities that decide: the newest epoch, then the longest log, then the id.
+struct Vote: Hashable, Sendable {
+    var leader: ServerID
+    var zxid: Zxid
+    var peerEpoch: Int64
+
+    func isBetter(than other: Vote) -> Bool {
+        (peerEpoch, zxid, leader) > (other.peerEpoch, other.zxid, other.leader)
+    }
+}
+
+/// A vote that has won, with the round it won in: what this server answers to those still looking.
+struct Standing: Hashable, Sendable {
+    var vote: Vote
+    var round: Int64
+}
+
+/// Finds the voter with the newest history that a quorum can hear: ZooKeeper's fast leader election.
+///
+/// Everybody broadcasts a vote, first for itself, and takes over any better one it hears. When a
+/// quorum holds the same vote it waits a moment for a better one still on its way, unless every voter
+/// agrees already. Election only proposes: two servers may think themselves elected, and discovery
+/// lets at most one of them establish an epoch.
+struct Election: Sendable {
+    static let finalizeWait = Duration.milliseconds(200)
+
+    private struct Ballot: Sendable {
+        var sender: ServerID
+        var vote: Vote
+        var round: Int64
+        var state: ElectionNotification.State
+        var version: Int32
+    }
+
+    private(set) var round: Int64
+    private let initial: Vote
+    private(set) var proposal: Vote
+    /// One for each sender, in order of arrival: votes of this round.
+    private var received: [Ballot] = []
+    /// Those who have a leader already, of any round.
+    private var settled: [Ballot] = []
+    private var resendInterval = Election.finalizeWait
+    private var resendAt: Instant
+    /// Set while a quorum agrees with `proposal`.
+    private var finalizeAt: Instant?
+
+    /// Nil: still looking.
+    typealias Outcome = Standing?
+
+    init(round: Int64, ledger: Ledger, now: Instant) {
+        self.round = round
+        initial =
+            ledger.isVoter
+            ? Vote(leader: ledger.me, zxid: ledger.lastLogged, peerEpoch: ledger.currentEpoch)
+            // An observer never wins: every other vote is better.
+            : Vote(
+                leader: ServerID(rawValue: .min), zxid: Zxid(rawValue: .min), peerEpoch: .min)
+        proposal = initial
+        resendAt = now + resendInterval
+    }
+
+    var nextDeadline: Instant {
+        guard let finalizeAt else { return resendAt }
+        return min(finalizeAt, resendAt)
+    }
+
+    mutating func start(ledger: Ledger, now: Instant, actions: inout [ZabAction]) -> Outcome {
+        broadcast(ledger, &actions)
+        return tally(ledger, now)
+    }
+
+    mutating func wake(ledger: Ledger, now: Instant, actions: inout [ZabAction]) -> Outcome {
+        if let finalizeAt, now >= finalizeAt { return Standing(vote: proposal, round: round) }
+        if now >= resendAt {
+            resendInterval = min(resendInterval * 2, max(ledger.configuration.tickTime, resendInterval))
+            resendAt = now + resendInterval
+            broadcast(ledger, &actions)
+        }
+        return nil
+    }
+
+    mutating func receive(
+        _ notification: ElectionNotification, from sender: ServerID, ledger: Ledger, now: Instant,
+        actions: inout [ZabAction]
+    ) -> Outcome {
+        guard ledger.quorum.contains(sender), sender != ledger.me else {
+            // An observer asks; it has no say.
+            if notification.state == .looking { send(to: sender, ledger, &actions) }
+            return nil
+        }
+        let vote = Vote(
+            leader: notification.leader, zxid: notification.zxid,
+            peerEpoch: notification.peerEpoch)
+        let ballot = Ballot(
+            sender: sender, vote: vote, round: notification.electionEpoch,
+            state: notification.state, version: notification.version)
+        switch notification.state {
+        case .looking:
+            settled.removeAll { $0.sender == sender }
+            guard notification.electionEpoch >= round else {
+                send(to: sender, ledger, &actions)
+                return nil
+            }
+            guard ledger.quorum.contains(vote.leader), vote.zxid != .none else { return nil }
+            if notification.electionEpoch > round {
+                round = notification.electionEpoch
+                received.removeAll()
+                proposal = vote.isBetter(than: initial) ? vote : initial
+                finalizeAt = nil
+                broadcast(ledger, &actions)
+            } else if vote.isBetter(than: proposal) {
+                proposal = vote
+                finalizeAt = nil
+                broadcast(ledger, &actions)
+            }
+            Self.record(ballot, in: &received)
+            return tally(ledger, now)
+        case .following, .leading:
+            guard ledger.quorum.contains(vote.leader) else { return nil }
+            return join(ballot, ledger)
+        case .observing:
+            return nil
+        }
+    }
+
+    /// A link came up: what was sent before may be lost.
+    func connected(to member: ServerID, ledger: Ledger, actions: inout [ZabAction]) {
+        if ledger.quorum.contains(member) { send(to: member, ledger, &actions) }
+    }
+
+    // MARK: -
+
+    /// Has this round ended? Every voter of a quorum must hold exactly my proposal.
+    private mutating func tally(_ ledger: Ledger, _ now: Instant) -> Outcome {
+        func agrees(_ voter: ServerID) -> Bool {
+            if voter == ledger.me { return true }
+            return received.contains {
+                $0.sender == voter && $0.round == round && $0.vote == proposal
+            }
+        }
+        guard ledger.quorum.isReached(by: agrees) else {
+            finalizeAt = nil
+            return nil
+        }
+        if ledger.quorum.isUnanimous(agrees) { return Standing(vote: proposal, round: round) }
+        finalizeAt = finalizeAt ?? now + Self.finalizeWait
+        return nil
+    }
+
+    /// Others have a leader: follow it when a quorum does, and it says so itself. Without its own
+    /// word, followers that have not yet noticed its death would send us to a dead server.
+    private mutating func join(_ ballot: Ballot, _ ledger: Ledger) -> Outcome {
+        let leader = ballot.vote.leader
+        func isLeading(_ ballots: [Ballot]) -> Bool {
+            leader == ledger.me
+                ? ballot.round == round
+                : ballots.contains { $0.sender == leader && $0.state == .leading }
+        }
+        Self.record(ballot, in: &settled)
+        if ballot.round == round {
+            Self.record(ballot, in: &received)
+            let agree = ledger.quorum.isReached { voter in
+                if voter == ledger.me { return proposal.leader == leader }
+                return received.contains { other in
+                    guard other.sender == voter, other.vote.leader == leader else { return false }
+                    return other.state == .looking ? other.vote == ballot.vote : true
+                }
+            }
+            if agree, isLeading(received) { return Standing(vote: ballot.vote, round: round) }
+        }
+        // The round and the zxid of an election long past differ from member to member: the leader
+        // and its epoch are what they must agree on.
+        let agree = ledger.quorum.isReached { voter in
+            settled.contains { other in
+                other.sender == voter && other.vote.leader == leader
+                    && (other.vote.peerEpoch == ballot.vote.peerEpoch
+                        || (other.version > 0) != (ballot.version > 0))
+            }
+        }
+        guard agree, isLeading(settled) else { return nil }
+        return Standing(vote: ballot.vote, round: ballot.round)
+    }
+
+    private static func record(_ ballot: Ballot, in ballots: inout [Ballot]) {
+        if let index = ballots.firstIndex(where: { $0.sender == ballot.sender }) {
+            ballots[index] = ballot
+        } else {
+            ballots.append(ballot)
+        }
+    }
+
+    private func broadcast(_ ledger: Ledger, _ actions: inout [ZabAction]) {
+        for voter in ledger.quorum.voters where voter != ledger.me {
+            send(to: voter, ledger, &actions)
+        }
+    }
+
+    private func send(to member: ServerID, _ ledger: Ledger, _ actions: inout [ZabAction]) {
+        actions.append(
+            .sendNotification(
+                to: member,
+                ElectionNotification(
+                    state: .looking, leader: proposal.leader, zxid: proposal.zxid,
+                    electionEpoch: round, peerEpoch: proposal.peerEpoch,
+                    configuration: ledger.configuration.text)))
+    }
+}

@@ -1,0 +1,157 @@
+internal import ZooKeeperModel
+
+/// Broadcast, as the leader does it: a proposal goes to every follower and to the own log at once,
+/// and is committed when a quorum has it durably and everything before it is committed.
+extension Leadership {
+    /// Has a quorum this leader's history durably? Then the epoch is established: the whole history
+    /// is committed, since no later leader can be elected without it.
+    mutating func checkNewLeaderAcks(
+        ledger: inout Ledger, now: Instant, actions: inout [ZabAction]
+    ) {
+        guard stage == .synchronizing, hasSyncedQuorum(ledger) else { return }
+        // Learners got these with their COMMITs before NEWLEADER.
+        while !ledger.tail.isEmpty { _ = ledger.deliverNext(actions: &actions) }
+        enter(.broadcasting, ledger, now)
+        actions.append(.roleChanged(role))
+        for index in learners.indices where learners[index].stage == .synced {
+            welcome(index, ledger, now, &actions)
+        }
+    }
+
+    private mutating func welcome(
+        _ index: Int, _ ledger: Ledger, _ now: Instant, _ actions: inout [ZabAction]
+    ) {
+        learners[index].deadline = now + ledger.configuration.syncTimeout
+        actions.append(.send(learners[index].connection, .upToDate))
+    }
+
+    mutating func propose(
+        _ proposal: Proposal, ledger: inout Ledger, now: Instant, actions: inout [ZabAction]
+    ) {
+        precondition(
+            proposal.zxid == lastProposed.next, "\(proposal.zxid) proposed after \(lastProposed)")
+        lastProposed = proposal.zxid
+        for index in learners.indices where !learners[index].isObserver {
+            forward(.proposal(proposal), proposal.bytes.count, to: index, &actions)
+            guard index < learners.count, learners[index].stage == .synced else { continue }
+            if learners[index].awaited == nil {
+                learners[index].awaited = (proposal.zxid, now)
+            } else if learners[index].awaitedNext == nil {
+                learners[index].awaitedNext = (proposal.zxid, now)
+            }
+        }
+        // After the sends: the followers' disks need not wait for ours.
+        ledger.log(proposal, actions: &actions)
+        if proposal.zxid.counter >= lastUsableCounter {
+            failure = "the counter of epoch \(epoch) is nearly exhausted"
+        }
+    }
+
+    private mutating func forward(
+        _ message: LearnerMessage, _ bytes: Int, to index: Int, _ actions: inout [ZabAction]
+    ) {
+        switch learners[index].stage {
+        case .finishing, .synced:
+            actions.append(.send(learners[index].connection, message))
+        case .dumping:
+            learners[index].backlog.append(message)
+            learners[index].backlogBytes += bytes
+            if learners[index].backlogBytes > Self.backlogLimitBytes {
+                // Dropped at the next half tick, not here: callers walk the learners.
+                learners[index].deadline = Instant(nanoseconds: .min)
+            }
+        case .connected, .introduced, .offered, .described, .readingLog:
+            break
+        }
+    }
+
+    mutating func acked(
+        _ index: Int, _ zxid: Zxid, ledger: inout Ledger, now: Instant, actions: inout [ZabAction]
+    ) {
+        switch learners[index].stage {
+        case .finishing:
+            guard zxid == Zxid(epoch: epoch, counter: 0) else {
+                return drop(index, "acknowledged \(zxid) instead of NEWLEADER", &actions)
+            }
+            learners[index].stage = .synced
+            if stage == .broadcasting {
+                welcome(index, ledger, now, &actions)
+            } else {
+                checkNewLeaderAcks(ledger: &ledger, now: now, actions: &actions)
+            }
+        case .synced:
+            // The acknowledgement of UPTODATE.
+            if zxid.counter == 0 { return }
+            guard zxid <= lastProposed, !learners[index].isObserver else {
+                return drop(index, "acknowledged \(zxid), which it cannot have", &actions)
+            }
+            // Its log is written in order, so one zxid stands for all before it.
+            learners[index].acked = max(learners[index].acked, zxid)
+            if let awaited = learners[index].awaited, awaited.zxid <= zxid {
+                let next = learners[index].awaitedNext
+                learners[index].awaited = next.flatMap { $0.zxid > zxid ? $0 : nil }
+                learners[index].awaitedNext = nil
+            }
+            commitReady(ledger: &ledger, actions: &actions)
+        case .connected, .introduced, .offered, .described, .readingLog, .dumping:
+            drop(index, "ACK out of place", &actions)
+        }
+    }
+
+    mutating func commitReady(ledger: inout Ledger, actions: inout [ZabAction]) {
+        guard stage == .broadcasting else { return }
+        while let zxid = ledger.tail.first?.zxid,
+            ledger.quorum.isReached(by: { voter in
+                voter == ledger.me
+                    ? ledger.lastPersisted >= zxid
+                    : learners.contains {
+                        $0.server == voter && $0.isVoter && $0.stage == .synced && $0.acked >= zxid
+                    }
+            })
+        {
+            let proposal = ledger.deliverNext(actions: &actions)
+            for index in learners.indices {
+                if learners[index].isObserver {
+                    forward(.inform(proposal), proposal.bytes.count, to: index, &actions)
+                } else {
+                    forward(.commit(zxid), 0, to: index, &actions)
+                }
+            }
+        }
+    }
+
+    mutating func persisted(ledger: inout Ledger, actions: inout [ZabAction]) {
+        storeCurrentEpochWhenDurable(ledger, &actions)
+        commitReady(ledger: &ledger, actions: &actions)
+    }
+
+    mutating func received(
+        _ message: LearnerMessage, from connection: ConnectionID, ledger: inout Ledger,
+        now: Instant, actions: inout [ZabAction]
+    ) {
+        guard let index = index(connection) else { return }
+        heard(index, ledger: ledger, now: now)
+        switch message {
+        case .learnerInfo(let info):
+            introduced(index, info, ledger: &ledger, now: now, actions: &actions)
+        case .ackEpoch(let last, let current):
+            epochAcked(
+                index, lastZxid: last, currentEpoch: current, ledger: &ledger, now: now,
+                actions: &actions)
+        case .ack(let zxid):
+            acked(index, zxid, ledger: &ledger, now: now, actions: &actions)
+        case .ping(_, let touched):
+            if stage == .broadcasting, !touched.isEmpty {
+                actions.append(.carried(connection, message))
+            }
+        case .request, .revalidate:
+            guard stage == .broadcasting, learners[index].stage == .synced else {
+                return drop(index, "a request before UPTODATE", &actions)
+            }
+            actions.append(.carried(connection, message))
+        case .leaderInfo, .diff, .truncate, .snapshot, .snapshotSlice, .snapshotEnd, .newLeader,
+            .upToDate, .proposal, .commit, .inform, .sync:
+            drop(index, "a leader's message from a learner", &actions)
+        }
+    }
+}

@@ -1,0 +1,313 @@
+internal import ZooKeeperModel
+
+/// The leader's side: what it knows of itself and of each learner.
+///
+/// Its stages follow the papers: gather a quorum and choose an epoch above all they have promised
+/// (discovery); hear from a quorum that none of them holds a newer history; bring each learner to
+/// this history (synchronization, Synchronization.swift); and once a quorum holds it durably,
+/// broadcast (LeaderBroadcast.swift).
+struct Leadership: Sendable {
+    enum Stage: Equatable, Sendable {
+        /// Waiting for a quorum of FOLLOWERINFO.
+        case gathering
+        /// The epoch is chosen; its promise is on its way to the disk.
+        case storingAcceptedEpoch
+        /// LEADERINFO is out; waiting for a quorum of ACKEPOCH.
+        case confirming
+        /// Learners are brought to this history; waiting for a quorum of acknowledged NEWLEADER.
+        case synchronizing
+        case broadcasting
+    }
+
+    /// One connection of a learner.
+    struct Learner: Sendable {
+        enum Stage: Equatable, Sendable {
+            case connected
+            case introduced
+            /// LEADERINFO sent.
+            case offered
+            /// ACKEPOCH received: the newest zxid of its log.
+            case described(Zxid)
+            case readingLog(Zxid, rounds: Int, gathered: [Proposal])
+            /// Receiving the dump; what follows it waits in `backlog`.
+            case dumping
+            /// NEWLEADER sent.
+            case finishing
+            /// NEWLEADER acknowledged: it holds this leader's history durably.
+            case synced
+        }
+        let connection: ConnectionID
+        var stage = Stage.connected
+        var server = ServerID(rawValue: -1)
+        var isObserver = false
+        /// A follower of the configuration: counts in quorums.
+        var isVoter = false
+        /// Has promised not to hear any earlier epoch, and its history is no newer than ours.
+        var isCommittedToEpoch = false
+        /// Any message before this keeps it alive.
+        var deadline: Instant
+        /// Everything of this epoch up to here is durable there.
+        var acked = Zxid.zero
+        /// The oldest broadcast proposal it has not acknowledged, and one to look at after that.
+        var awaited: (zxid: Zxid, since: Instant)?
+        var awaitedNext: (zxid: Zxid, since: Instant)?
+        var backlog: [LearnerMessage] = []
+        var backlogBytes = 0
+    }
+
+    static let backlogLimitBytes = 256 << 20
+    static let logReadLimitBytes = 16 << 20
+    static let logReadLimitRounds = 4
+    /// The counter is 32 bits wide; a new epoch begins well before its end.
+    static let lastCounter: UInt32 = 0xffff_ff00
+
+    var stage = Stage.gathering
+    var epoch: Int64 = 0
+    /// The history that this leader brings along, as it was elected with it.
+    let initialEpoch: Int64
+    let initialZxid: Zxid
+    /// Its own acknowledgement of NEWLEADER: history and epoch are durable.
+    var ownsEpoch = false
+    private var currentEpochRequested = false
+    /// Few, in order of connection.
+    var learners: [Learner] = []
+    var lastProposed = Zxid.zero
+    /// When the present stage before broadcasting has taken too long.
+    private var stageDeadline: Instant
+    private var nextHalfTick: Instant
+    private var isHalfTick = false
+    /// Set once: why this leadership is over.
+    var failure: String?
+    let lastUsableCounter: UInt32
+
+    init(ledger: Ledger, now: Instant, lastUsableCounter: UInt32) {
+        initialEpoch = ledger.currentEpoch
+        initialZxid = ledger.lastLogged
+        self.lastUsableCounter = lastUsableCounter
+        stageDeadline = now + ledger.configuration.initTimeout
+        nextHalfTick = now + ledger.configuration.tickTime / 2
+    }
+
+    var role: ZabRole { stage == .broadcasting ? .leading(epoch: epoch) : .preparing }
+    var nextDeadline: Instant {
+        stage == .broadcasting ? nextHalfTick : min(nextHalfTick, stageDeadline)
+    }
+
+    func index(_ connection: ConnectionID) -> Int? {
+        learners.firstIndex { $0.connection == connection }
+    }
+
+    // MARK: - Discovery
+
+    mutating func connected(_ connection: ConnectionID, ledger: Ledger, now: Instant) {
+        let patience = ledger.configuration.initTimeout + ledger.configuration.syncTimeout
+        learners.append(Learner(connection: connection, deadline: now + patience))
+    }
+
+    mutating func introduced(
+        _ index: Int, _ info: LearnerInfo, ledger: inout Ledger, now: Instant,
+        actions: inout [ZabAction]
+    ) {
+        guard learners[index].stage == .connected, info.server != ledger.me,
+            (0..<Int64(Int32.max)).contains(info.acceptedEpoch)
+        else { return drop(index, "an introduction out of place", &actions) }
+        learners[index].stage = .introduced
+        learners[index].server = info.server
+        learners[index].isObserver = info.isObserver
+        learners[index].isVoter = !info.isObserver && ledger.quorum.contains(info.server)
+        let connection = learners[index].connection
+        if let earlier = learners.firstIndex(where: {
+            $0.server == info.server && $0.connection != connection
+        }) {
+            drop(earlier, "replaced by a newer connection", &actions)
+        }
+        guard let index = self.index(connection) else { return }
+        if learners[index].isVoter { ledger.epochFloor = max(ledger.epochFloor, info.acceptedEpoch) }
+        switch stage {
+        case .gathering:
+            chooseEpoch(ledger: &ledger, now: now, actions: &actions)
+        case .storingAcceptedEpoch:
+            break
+        case .confirming, .synchronizing, .broadcasting:
+            if learners[index].isVoter, info.acceptedEpoch > epoch {
+                // It may not hear us, now or ever. A new epoch above its promise takes it in; else
+                // the ensemble would go on one voter short for as long as this epoch lasts.
+                failure = "voter \(info.server) has promised epoch \(info.acceptedEpoch)"
+                return
+            }
+            offer(index, &actions)
+        }
+    }
+
+    /// Observers do not count, nor do their promises.
+    mutating func chooseEpoch(ledger: inout Ledger, now: Instant, actions: inout [ZabAction]) {
+        guard stage == .gathering,
+            ledger.quorum.isReached(by: { voter in
+                voter == ledger.me
+                    || learners.contains {
+                        $0.server == voter && $0.isVoter && $0.stage == .introduced
+                    }
+            })
+        else { return }
+        epoch = max(ledger.acceptedEpoch, ledger.epochFloor, ledger.lastLogged.epoch) + 1
+        guard epoch < Int64(Int32.max) else {
+            failure = "the epochs are exhausted"
+            return
+        }
+        lastProposed = Zxid(epoch: epoch, counter: 0)
+        enter(.storingAcceptedEpoch, ledger, now)
+        ledger.acceptedEpoch = epoch
+        actions.append(.storeEpoch(.accepted, epoch))
+    }
+
+    mutating func epochStored(
+        _ kind: EpochKind, _ stored: Int64, ledger: inout Ledger, now: Instant,
+        actions: inout [ZabAction]
+    ) {
+        guard stored == epoch else { return }
+        switch kind {
+        case .accepted where stage == .storingAcceptedEpoch:
+            enter(.confirming, ledger, now)
+            for index in learners.indices where learners[index].stage == .introduced {
+                offer(index, &actions)
+            }
+            checkEpochAcks(ledger: &ledger, now: now, actions: &actions)
+        case .current where stage == .synchronizing:
+            ownsEpoch = true
+            checkNewLeaderAcks(ledger: &ledger, now: now, actions: &actions)
+        case .accepted, .current:
+            break
+        }
+    }
+
+    private mutating func offer(_ index: Int, _ actions: inout [ZabAction]) {
+        learners[index].stage = .offered
+        actions.append(.send(learners[index].connection, .leaderInfo(epoch: epoch)))
+    }
+
+    mutating func epochAcked(
+        _ index: Int, lastZxid: Zxid, currentEpoch: Int64?, ledger: inout Ledger, now: Instant,
+        actions: inout [ZabAction]
+    ) {
+        guard learners[index].stage == .offered else {
+            return drop(index, "ACKEPOCH out of place", &actions)
+        }
+        if stage == .confirming, let currentEpoch {
+            guard (currentEpoch, lastZxid) <= (initialEpoch, initialZxid) else {
+                return drop(index, "its history is newer than the leader's", &actions)
+            }
+            // Without its current epoch the learner had promised this epoch before, perhaps to
+            // another leader: that promise cannot be counted twice.
+            learners[index].isCommittedToEpoch = learners[index].isVoter && lastZxid != .none
+        }
+        learners[index].stage = .described(lastZxid)
+        switch stage {
+        case .gathering, .storingAcceptedEpoch: preconditionFailure("ACKEPOCH before LEADERINFO")
+        case .confirming: checkEpochAcks(ledger: &ledger, now: now, actions: &actions)
+        case .synchronizing, .broadcasting:
+            synchronize(index, lastZxid, ledger: &ledger, actions: &actions)
+        }
+    }
+
+    private mutating func checkEpochAcks(
+        ledger: inout Ledger, now: Instant, actions: inout [ZabAction]
+    ) {
+        guard stage == .confirming,
+            ledger.quorum.isReached(by: { voter in
+                voter == ledger.me
+                    || learners.contains { $0.server == voter && $0.isCommittedToEpoch }
+            })
+        else { return }
+        enter(.synchronizing, ledger, now)
+        storeCurrentEpochWhenDurable(ledger, &actions)
+        for index in learners.indices {
+            if case .described(let last) = learners[index].stage {
+                synchronize(index, last, ledger: &ledger, actions: &actions)
+            }
+        }
+    }
+
+    /// The epoch names a history: were it durable first, a crash between the two would leave this
+    /// server looking newer than those who hold more.
+    mutating func storeCurrentEpochWhenDurable(_ ledger: Ledger, _ actions: inout [ZabAction]) {
+        guard stage == .synchronizing, !currentEpochRequested, ledger.isDurable else { return }
+        currentEpochRequested = true
+        actions.append(.storeEpoch(.current, epoch))
+    }
+
+    // MARK: - Time
+
+    mutating func enter(_ next: Stage, _ ledger: Ledger, _ now: Instant) {
+        stage = next
+        stageDeadline = now + ledger.configuration.initTimeout
+        // Before broadcasting the stage's deadline bounds everything.
+        guard next == .broadcasting else { return }
+        let patience = ledger.configuration.initTimeout + ledger.configuration.syncTimeout
+        for index in learners.indices { learners[index].deadline = now + patience }
+    }
+
+    mutating func wake(ledger: Ledger, now: Instant, actions: inout [ZabAction]) {
+        if stage != .broadcasting, now >= stageDeadline {
+            failure = "no quorum within initLimit"
+            return
+        }
+        guard now >= nextHalfTick else { return }
+        nextHalfTick = now + ledger.configuration.tickTime / 2
+        isHalfTick.toggle()
+        for index in learners.indices.reversed() {
+            let learner = learners[index]
+            if stage == .broadcasting, now > learner.deadline {
+                drop(index, "silent for too long", &actions)
+            } else if let awaited = learner.awaited,
+                now > awaited.since + ledger.configuration.syncTimeout
+            {
+                drop(index, "no ACK of \(awaited.zxid) within syncLimit", &actions)
+            }
+        }
+        for learner in learners where learner.stage == .finishing || learner.stage == .synced {
+            actions.append(.send(learner.connection, .ping(lastProposed, touched: [])))
+        }
+        // Each full tick, so that a follower whose connection broke has a moment to come back.
+        if stage == .broadcasting, !isHalfTick, !hasSyncedQuorum(ledger) {
+            failure = "a quorum of followers is lost"
+        }
+    }
+
+    mutating func heard(_ index: Int, ledger: Ledger, now: Instant) {
+        let deadline = now + ledger.configuration.syncTimeout
+        learners[index].deadline =
+            learners[index].stage == .synced
+            ? deadline : max(learners[index].deadline, deadline)
+    }
+
+    func hasSyncedQuorum(_ ledger: Ledger) -> Bool {
+        ledger.quorum.isReached { voter in
+            voter == ledger.me
+                ? ownsEpoch
+                : learners.contains { $0.server == voter && $0.isVoter && $0.stage == .synced }
+        }
+    }
+
+    // MARK: - Leaving
+
+    mutating func drop(_ index: Int, _ reason: String, _ actions: inout [ZabAction]) {
+        let connection = learners[index].connection
+        disconnected(connection, &actions)
+        actions.append(.close(connection, reason: reason))
+    }
+
+    mutating func disconnected(_ connection: ConnectionID, _ actions: inout [ZabAction]) {
+        guard let index = index(connection) else { return }
+        if learners[index].stage == .dumping { actions.append(.cancelSnapshot(connection)) }
+        learners.remove(at: index)
+    }
+
+    mutating func stepDown(_ reason: String, actions: inout [ZabAction]) {
+        for index in learners.indices.reversed() { drop(index, reason, &actions) }
+    }
+}
+
+extension EnsembleConfiguration {
+    var initTimeout: Duration { tickTime * initLimit }
+    var syncTimeout: Duration { tickTime * syncLimit }
+}

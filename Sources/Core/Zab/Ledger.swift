@@ -1,0 +1,139 @@
+internal import DequeModule
+internal import ZooKeeperModel
+
+/// What this server's disk and tree hold, in the order of the log, and what it has promised.
+///
+///     recovered database ……………… lastDelivered │ tail ………… lastLogged
+///                  └─ committed (the newest 500) ─┘
+///
+/// The tail is logged (perhaps not yet durable) and not in the tree: on a leader the outstanding
+/// proposals, on a learner those whose COMMIT has not come. It outlives a change of phase: what a
+/// server has logged is part of the history it votes with, whoever leads next.
+struct Ledger: Sendable {
+    /// A replacement of the database that the disk has been asked for and has not confirmed.
+    enum Rebuilding: Equatable, Sendable {
+        case truncating(to: Zxid)
+        case installing(Zxid)
+        case finishingInstall(Zxid)
+    }
+
+    let configuration: EnsembleConfiguration
+    let quorum: Quorum
+    let committedLogCapacity: Int
+
+    /// Promised, perhaps not yet durable: compared with, never acknowledged before
+    /// `durableAcceptedEpoch` has reached it.
+    var acceptedEpoch: Int64
+    var durableAcceptedEpoch: Int64
+    /// Durable. Stored only when the history it names is durable.
+    var currentEpoch: Int64
+    /// An epoch that a voter was seen to have promised: the next one chosen here lies above it.
+    var epochFloor: Int64
+
+    private(set) var lastLogged: Zxid
+    private(set) var lastPersisted: Zxid
+    private(set) var lastDelivered: Zxid
+    /// Logged after `lastDelivered`.
+    private(set) var tail = Deque<Proposal>()
+    /// The newest of those up to `lastDelivered`, without a gap.
+    private(set) var committed: Deque<Proposal>
+    var rebuilding: Rebuilding?
+    /// The learners whose log reads are under way, in the order asked. Answers come in this order,
+    /// also for learners that are gone.
+    var logReads = Deque<ConnectionID>()
+
+    init(
+        configuration: EnsembleConfiguration, lastLoggedZxid: Zxid, acceptedEpoch: Int64,
+        currentEpoch: Int64, recent: [Proposal], committedLogCapacity: Int
+    ) {
+        precondition(currentEpoch <= acceptedEpoch, "current epoch above the accepted epoch")
+        self.configuration = configuration
+        quorum = Quorum(configuration)
+        self.committedLogCapacity = committedLogCapacity
+        self.acceptedEpoch = acceptedEpoch
+        durableAcceptedEpoch = acceptedEpoch
+        self.currentEpoch = currentEpoch
+        epochFloor = 0
+        lastLogged = lastLoggedZxid
+        lastPersisted = lastLoggedZxid
+        lastDelivered = lastLoggedZxid
+        committed = Self.window(recent, endingAt: lastLoggedZxid, capacity: committedLogCapacity)
+    }
+
+    /// Empty unless it ends where the database ends: a window with a hole behind it would be
+    /// handed on to learners.
+    private static func window(
+        _ recent: [Proposal], endingAt last: Zxid, capacity: Int
+    ) -> Deque<Proposal> {
+        guard recent.last?.zxid == last else { return [] }
+        return Deque(recent.suffix(capacity))
+    }
+
+    var me: ServerID { configuration.me }
+    var isVoter: Bool { quorum.contains(configuration.me) }
+    var isDurable: Bool { lastPersisted == lastLogged }
+
+    mutating func log(_ proposal: Proposal, actions: inout [ZabAction]) {
+        precondition(proposal.zxid > lastLogged, "\(proposal.zxid) logged after \(lastLogged)")
+        lastLogged = proposal.zxid
+        tail.append(proposal)
+        actions.append(.append([proposal]))
+    }
+
+    /// Takes the oldest of the tail into the tree.
+    mutating func deliverNext(actions: inout [ZabAction]) -> Proposal {
+        let proposal = tail.removeFirst()
+        lastDelivered = proposal.zxid
+        if committed.count >= committedLogCapacity { committed.removeFirst() }
+        committed.append(proposal)
+        actions.append(.deliver(proposal))
+        return proposal
+    }
+
+    mutating func persisted(upTo zxid: Zxid) {
+        lastPersisted = min(max(lastPersisted, zxid), lastLogged)
+    }
+
+    mutating func epochStored(_ kind: EpochKind, _ epoch: Int64) {
+        switch kind {
+        case .accepted: durableAcceptedEpoch = max(durableAcceptedEpoch, epoch)
+        case .current: currentEpoch = max(currentEpoch, epoch)
+        }
+    }
+
+    /// The database was loaded again: what it holds now is all there is.
+    mutating func rebuilt(upTo zxid: Zxid, recent: [Proposal]) {
+        rebuilding = nil
+        lastLogged = zxid
+        lastPersisted = zxid
+        lastDelivered = zxid
+        tail.removeAll()
+        committed = Self.window(recent, endingAt: zxid, capacity: committedLogCapacity)
+    }
+
+    /// Is this proposal the next of its epoch, or the first of a later one?
+    func isContinued(by zxid: Zxid) -> Bool {
+        zxid == lastLogged.next && zxid.counter != 0
+            || zxid.epoch > lastLogged.epoch && zxid.counter == 1
+    }
+
+    func checkInvariants() {
+        precondition(lastPersisted <= lastLogged, "persisted \(lastPersisted) > \(lastLogged)")
+        precondition(lastDelivered <= lastLogged, "delivered \(lastDelivered) > \(lastLogged)")
+        precondition((tail.last?.zxid ?? lastDelivered) == lastLogged, "the tail ends elsewhere")
+        precondition(currentEpoch <= acceptedEpoch, "\(currentEpoch) > \(acceptedEpoch)")
+        precondition(durableAcceptedEpoch <= acceptedEpoch, "an epoch stored but not promised")
+        precondition(committed.isEmpty || committed.last?.zxid == lastDelivered, "stale window")
+        precondition(committed.count <= committedLogCapacity, "the window has outgrown its limit")
+        var previous: Zxid?
+        for proposal in committed {
+            precondition(previous.map { $0 < proposal.zxid } ?? true, "window out of order")
+            previous = proposal.zxid
+        }
+        previous = lastDelivered
+        for proposal in tail {
+            precondition(previous.map { $0 < proposal.zxid } ?? true, "tail out of order")
+            previous = proposal.zxid
+        }
+    }
+}
