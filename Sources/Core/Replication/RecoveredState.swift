@@ -1,36 +1,112 @@
 package import ZooKeeperModel
+package import ZooKeeperWire
+package import Znodes
 
-/// What a server finds on its disk: the database after replay, and the promises kept beside it.
+/// The database of one server: the tree, and which sessions there are.
 ///
-/// Recovery builds it in this order: `init`, `restoredSnapshot` and `add` for every element of the
-/// newest valid snapshot, `apply` for every later transaction of the log, the epochs, `finish`.
+/// Recovery builds it in this order: `init`, `beginSnapshot`, `add` for every element, `endSnapshot`,
+/// then `apply` for every later transaction of the log. A snapshot that turns out bad half way is
+/// followed by another `beginSnapshot`, which forgets everything. At last `finish` says what stands
+/// beside the log.
+///
+/// Ephemerals whose session is not in the table, which only other software's files can hold, stay
+/// here: whoever leads next ends those sessions by a transaction, so that all members agree.
 package struct RecoveredState: Sendable {
     /// How many transactions are kept for learners that lag a little.
     package static let recentLimit = 500
 
+    package internal(set) var tree: ZnodeTree
     /// Session to timeout in milliseconds, as the transactions up to `lastZxid` have made it.
     package internal(set) var sessions: [SessionID: Int32] = [:]
+    /// The newest transactions up to `lastZxid`, oldest first; at most ``recentLimit``.
+    package var recent: [Proposal] { Array(recentProposals.suffix(Self.recentLimit)) }
+    private var recentProposals: [Proposal] = []
+    /// Nil before `finish`.
+    package internal(set) var acceptedEpoch: Int64?
+    package internal(set) var currentEpoch: Int64?
+    /// Transactions whose digest differed from that of the tree they made.
+    package internal(set) var digestMismatches: Int64 = 0
+    private var loader: SnapshotLoader?
+    private let extendedTypes: Bool
+    private let hashSeed: UInt64
+
+    /// - Parameters:
+    ///   - extendedTypes: as in ``ReplicaConfiguration``.
+    ///   - hashSeed: unpredictable to clients, so that no choice of names makes lookups slow.
+    package init(extendedTypes: Bool = false, hashSeed: UInt64 = 0) {
+        self.extendedTypes = extendedTypes
+        self.hashSeed = hashSeed
+        tree = ZnodeTree(extendedTypes: extendedTypes, hashSeed: hashSeed)
+    }
+
     /// The last transaction in the database, committed or not.
-    package internal(set) var lastZxid = Zxid.zero
-    /// The newest transactions up to `lastZxid`, oldest first.
-    package internal(set) var recent: [Proposal] = []
-    /// Nil where the disk holds none: the epoch of `lastZxid` then counts.
-    package var acceptedEpoch: Int64?
-    package var currentEpoch: Int64?
+    package var lastZxid: Zxid { tree.lastZxid }
+    package var treeDigest: TreeDigestValue { TreeDigestValue(value: tree.digest) }
 
-    package init(extendedTypes: Bool = false) {}
-
-    /// The elements of a snapshot that was begun at this zxid follow.
-    package mutating func restoredSnapshot(zxid: Zxid) {
-        lastZxid = zxid
-        recent.removeAll()
+    /// The elements of the snapshot named for this zxid follow.
+    package mutating func beginSnapshot(zxid: Zxid) {
+        loader = SnapshotLoader(extendedTypes: extendedTypes, hashSeed: hashSeed)
+        tree = ZnodeTree(extendedTypes: extendedTypes, hashSeed: hashSeed)
+        sessions = [:]
+        recentProposals = []
+        digestMismatches = 0
     }
 
-    /// A transaction of the log, in zxid order; one that is in the database already does nothing.
+    /// The snapshot's next element. Throws where it does not fit what came before.
+    package mutating func add(_ element: SnapshotElement) throws(TreeSnapshotError) {
+        guard loader != nil else {
+            throw TreeSnapshotError(reason: "an element outside of a snapshot")
+        }
+        try loader?.insert(element)
+    }
+
+    package mutating func endSnapshot(zxid: Zxid) throws(TreeSnapshotError) {
+        guard let loader = loader.take() else {
+            throw TreeSnapshotError(reason: "the end of a snapshot that was not begun")
+        }
+        for entry in loader.sessions { sessions[entry.session] = entry.timeout }
+        tree = try loader.finish(zxid: zxid)
+    }
+
+    /// A transaction of the log, in zxid order, and its bytes.
     package mutating func apply(_ transaction: Transaction, bytes: [UInt8]) {
-        lastZxid = transaction.zxid
+        var changes: [TreeChange] = []
+        _ = apply(transaction, changes: &changes)
+        recentProposals.append(Proposal(zxid: transaction.zxid, bytes: bytes))
+        if recentProposals.count >= 2 * Self.recentLimit {
+            recentProposals.removeFirst(recentProposals.count - Self.recentLimit)
+        }
     }
 
-    /// All has been read.
-    package mutating func finish() {}
+    /// All has been read; the epochs come from their files, nil where there is none.
+    package mutating func finish(acceptedEpoch: Int64? = nil, currentEpoch: Int64? = nil) {
+        self.acceptedEpoch = acceptedEpoch ?? lastZxid.epoch
+        self.currentEpoch = currentEpoch ?? lastZxid.epoch
+    }
+
+    /// The one way in which a transaction changes a database.
+    mutating func apply(_ transaction: Transaction, changes: inout [TreeChange]) -> ApplyResult {
+        let result = tree.apply(transaction, changes: &changes)
+        switch transaction.body {
+        case .createSession(let timeout): sessions[transaction.session] = timeout
+        case .closeSession: sessions[transaction.session] = nil
+        case .create, .delete, .deleteContainer, .setData, .reconfigure, .setACL, .check, .error,
+            .multi:
+            break
+        }
+        if let digest = transaction.digest, digest.version == 2, digest.value != tree.digest {
+            digestMismatches += 1
+        }
+        return result
+    }
+
+    /// A new database under the same settings.
+    func emptied() -> RecoveredState {
+        RecoveredState(extendedTypes: extendedTypes, hashSeed: hashSeed)
+    }
+
+    /// Sessions and timeouts as a snapshot lists them.
+    var sortedSessions: [(session: SessionID, timeout: Int32)] {
+        sessions.sorted { $0.key < $1.key }.map { (session: $0.key, timeout: $0.value) }
+    }
 }

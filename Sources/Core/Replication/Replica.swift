@@ -1,28 +1,273 @@
+import DequeModule
 package import ZooKeeperModel
+internal import Zab
+internal import ZooKeeperWire
+internal import Znodes
 
 /// One server of the ensemble. Pure: time, randomness and storage results arrive as inputs.
+///
+/// A write becomes a transaction on the leader (``RequestPreparation``), is agreed on and logged by
+/// the Zab peer inside, applied to the tree when that says it is committed, and answered by the
+/// server that holds the client's connection. Reads are answered from this server's tree. A server
+/// alone takes the same way: it is an ensemble of one voter.
+///
+/// What clients may rely on, and where it is kept:
+/// - A connection's replies come in the order of its requests. A request that has to wait makes
+///   those behind it on the same connection wait, and nobody else (`Client.queue`).
+/// - A client hears of a change before it can see it: the events of a transaction leave when it is
+///   applied, before any reply made after that.
+/// - Nothing is answered before it is committed, and it is not committed before a quorum, this
+///   server's disk among them or not, has it durable. That is Zab's part.
+/// - A session ends by a transaction only, in the same place of the order on every server.
+///
+/// It never reads a clock, iterates a hashed collection where the order could show, or trusts what
+/// came from a client or peer to be well-formed.
+///
+/// Source: ZooKeeper's programmer's guide ("Consistency Guarantees") and the behaviour of Apache
+/// ZooKeeper 3.8; the Zab papers for what stands below.
 package struct Replica {
-    private let configuration: ReplicaConfiguration
+    let configuration: ReplicaConfiguration
+    let sha1: @Sendable ([UInt8]) -> [UInt8]
+
+    /// Of the input being handled.
+    var now: ClockReading
+    var database: RecoveredState
+    var zab: ZabPeer
+    var role = ZabRole.looking
+    var watches = WatchTable()
+    var clients = ClientTable()
+
+    /// Whose requests are answered, by session. Exactly the clients that are `.serving`.
+    var connectionOfSession: [SessionID: ConnectionID] = [:]
+    /// Clients whose session is being made or looked up.
+    var handshakes: [SessionID: ConnectionID] = [:]
+    var nextSession: Int64
+    /// When connections have been silent for too long. On a leader the same touch also keeps the
+    /// session alive.
+    var connectionExpiry: ExpiryBuckets<ConnectionID>
+    /// Until then nobody is expired: this process itself has been away, and what clients sent
+    /// meanwhile is still to be read.
+    var expiryHeldUntil: Instant?
+
+    // On a leader.
+    var tracker: SessionTracker
+    var preparation: RequestPreparation
+    /// Proposed and not delivered, oldest first.
+    var prepared = Deque<PreparedTransaction>()
+    /// Whom to tell once a proposal is applied, in the order of the proposals.
+    var syncWaiters = Deque<SyncWaiter>()
+    /// Learners whose turn it is, until the end of what Zab wants done at the moment.
+    var dueLearnerSyncs: [ConnectionID] = []
+
+    // On a learner.
+    /// Requests sent to the leader, for each session in order. Their connection may be gone.
+    var forwarded: [SessionID: Deque<ForwardedEntry>] = [:]
+    /// Who waits for the leader's answers to sync, in order.
+    var forwardedSyncs = Deque<ConnectionID>()
+    /// Sessions to report at the leader's next ping, and the round of that.
+    var touched: [SessionID: Int32] = [:]
+    var touchRound = 1
+
+    var snapshots: SnapshotWriting
+    var install: SnapshotInstall?
+    /// The connection over which a leader was reached.
+    var leaderConnection: ConnectionID?
+
+    /// Requests in the queues of all clients.
+    var outstanding = 0
+    /// Connections paused because of that, in the order in which they were.
+    var pausedForOutstanding = Deque<ConnectionID>()
+    var statistics = Statistics()
+
+    // Buffers that keep their storage from input to input.
+    private var zabActions: [ZabAction] = []
+    private var isPerformingZabActions = false
+    var changes: [TreeChange] = []
+    var firedWatches: [FiredWatch] = []
 
     package init(
         configuration: ReplicaConfiguration, recovered: RecoveredState,
         sha1: @escaping @Sendable ([UInt8]) -> [UInt8], now: ClockReading
     ) {
+        var recovered = recovered
+        if recovered.acceptedEpoch == nil { recovered.finish() }
         self.configuration = configuration
+        self.sha1 = sha1
+        self.now = now
+        zab = ZabPeer(
+            configuration: configuration.ensemble, lastLoggedZxid: recovered.lastZxid,
+            acceptedEpoch: recovered.acceptedEpoch ?? 0, currentEpoch: recovered.currentEpoch ?? 0,
+            recent: recovered.recent, committedLogCapacity: RecoveredState.recentLimit)
+        database = recovered
+        let tick = configuration.ensemble.tickTime
+        tracker = SessionTracker(tick: tick)
+        connectionExpiry = ExpiryBuckets(tick: tick)
+        preparation = RequestPreparation(skipACL: configuration.skipACL)
+        snapshots = SnapshotWriting(configuration: configuration)
+        nextSession = Self.firstSession(configuration)
     }
 
     /// Takes one input and appends what must be done to `actions`, in order.
     package mutating func handle(
         _ input: ReplicaInput, at now: ClockReading, actions: inout [ReplicaAction]
-    ) {}
+    ) {
+        self.now = now
+        switch input {
+        case .request(let id, let request): receive(request, from: id, &actions)
+        case .start: start(&actions)
+        case .wake:
+            run(.wake, &actions)
+            expire(&actions)
+            writeSnapshotSlices(&actions)
+
+        case .clientConnected(let id, let address): accept(id, address: address)
+        case .connectRequest(let id, let request): connect(request, from: id, &actions)
+        case .clientDisconnected(let id): removeClient(id, &actions)
+        case .drained(let id): drained(id, &actions)
+
+        case .storage(let result): stored(result, &actions)
+        case .recovered(let state):
+            replaceDatabase(state)
+            run(.truncated(lastZxid: database.lastZxid, recent: database.recent), &actions)
+
+        case .electionConnected(let server): run(.electionConnected(server), &actions)
+        case .electionDisconnected(let server): run(.electionDisconnected(server), &actions)
+        case .notification(let server, let notification):
+            run(.notification(from: server, notification), &actions)
+        case .learnerConnected(let id): run(.learnerConnected(id), &actions)
+        case .fromLearner(let id, let message): run(.fromLearner(id, message), &actions)
+        case .learnerDisconnected(let id): run(.learnerDisconnected(id), &actions)
+        case .leaderConnected(let id):
+            leaderConnection = id
+            run(.leaderConnected(id), &actions)
+        case .fromLeader(let id, let message): run(.fromLeader(id, message), &actions)
+        case .leaderDisconnected(let id):
+            if id == nil || id == leaderConnection { leaderConnection = nil }
+            run(.leaderDisconnected(id), &actions)
+        }
+        resumeReading(&actions)
+    }
 
     /// When to send the next `.wake`, or nil while nothing is pending. A time in the past means: as
     /// soon as the inputs that wait already have been handled.
-    package var nextDeadline: Instant? { nil }
+    package var nextDeadline: Instant? {
+        var deadline = zab.nextDeadline
+        func consider(_ other: Instant?) {
+            guard let other else { return }
+            deadline = min(deadline ?? other, other)
+        }
+        consider(expiryHeldUntil ?? nextExpiry)
+        consider(snapshots.nextDeadline)
+        return deadline
+    }
 
-    /// Made on demand; its cost grows with the number of connections.
-    package var status: ServerStatus { ServerStatus() }
+    private mutating func start(_ actions: inout [ReplicaAction]) {
+        if let accepted = database.acceptedEpoch, let current = database.currentEpoch,
+            accepted < current || current < database.lastZxid.epoch
+        {
+            actions.append(
+                .halt(
+                    "the epochs on disk contradict the log: accepted \(accepted), current "
+                        + "\(current), last transaction \(database.lastZxid)"))
+            return
+        }
+        run(.start, &actions)
+    }
 
-    /// Stops the process if the state contradicts itself. For tests and simulations.
-    package func checkInvariants() {}
+    private mutating func stored(_ result: StorageResult, _ actions: inout [ReplicaAction]) {
+        switch result {
+        case .persisted(let zxid): run(.persisted(upTo: zxid), &actions)
+        case .epochStored(let kind, let epoch): run(.epochStored(kind, epoch), &actions)
+        case .logRead(let proposals, let isComplete):
+            run(.logRead(proposals, isComplete: isComplete), &actions)
+        case .snapshotStored(let zxid): snapshotStored(zxid, &actions)
+        case .failed(let reason): actions.append(.halt("the disk failed: \(reason)"))
+        }
+    }
+
+    /// Hands an input to the Zab peer and carries out what it wants. What it wants can lead to
+    /// further inputs for it; their actions follow those that are there already.
+    mutating func run(_ input: ZabInput, _ actions: inout [ReplicaAction]) {
+        zab.handle(input, at: now.instant, actions: &zabActions)
+        guard !isPerformingZabActions else { return }
+        isPerformingZabActions = true
+        var index = 0
+        while index < zabActions.count {
+            let action = zabActions[index]
+            index += 1
+            perform(action, &actions)
+        }
+        sendDueSyncs(&actions)
+        zabActions.removeAll(keepingCapacity: zabActions.capacity <= 4096)
+        isPerformingZabActions = false
+    }
+
+    private mutating func perform(_ action: ZabAction, _ actions: inout [ReplicaAction]) {
+        switch action {
+        case .deliver(let proposal): deliver(proposal, &actions)
+        case .append(let proposals):
+            actions.append(.storage(.append(proposals)))
+            snapshots.appended(proposals)
+            beginSnapshotIfDue(&actions)
+        case .send(let id, let message): actions.append(.send(id, message))
+        case .sendNotification(let server, let notification):
+            actions.append(.sendNotification(to: server, notification))
+        case .connectToLeader(let server): actions.append(.connectToLeader(server))
+        case .close(let id, let reason): actions.append(.close(id, reason: reason))
+        case .storeEpoch(let kind, let epoch): actions.append(.storage(.storeEpoch(kind, epoch)))
+        case .readLog(let after, let through, let maxBytes):
+            actions.append(.storage(.readLog(after: after, through: through, maxBytes: maxBytes)))
+        case .truncate(let zxid):
+            abandonSnapshot(&actions)
+            actions.append(.truncate(to: zxid))
+        case .beginInstall(let zxid): beginInstall(zxid, &actions)
+        case .installSlice(let slice): installSlice(slice, &actions)
+        case .finishInstall: finishInstall(&actions)
+        case .abandonInstall: abandonInstall(&actions)
+        case .startSnapshot(let learner): startSnapshot(for: learner)
+        case .cancelSnapshot(let learner): snapshots.cancel(learner: learner)
+        case .roleChanged(let role): change(to: role, &actions)
+        case .carried(let id, let message): carried(message, over: id, &actions)
+        case .halt(let reason): actions.append(.halt(reason))
+        }
+    }
+}
+
+/// A transaction between its proposal and its delivery: the leader need not decode its own bytes.
+struct PreparedTransaction: Sendable {
+    var transaction: Transaction
+    /// Who waits for it, if it is a client of this server.
+    var connection: ConnectionID?
+}
+
+struct SyncWaiter: Sendable {
+    enum Target: Sendable {
+        case client(ConnectionID)
+        case learner(ConnectionID)
+    }
+    var zxid: Zxid
+    var target: Target
+}
+
+struct ForwardedEntry: Sendable {
+    var connection: ConnectionID
+    var cxid: Int32
+}
+
+struct Statistics: Sendable {
+    var latency = LatencyCounter()
+    var packetsReceived: Int64 = 0
+    var packetsSent: Int64 = 0
+    var proposalSizes: ServerStatus.ProposalSizes?
+
+    mutating func proposed(bytes: Int) {
+        if var sizes = proposalSizes {
+            sizes.last = bytes
+            sizes.minimum = min(sizes.minimum, bytes)
+            sizes.maximum = max(sizes.maximum, bytes)
+            proposalSizes = sizes
+        } else {
+            proposalSizes = .init(last: bytes, minimum: bytes, maximum: bytes)
+        }
+    }
 }

@@ -10,7 +10,8 @@ package enum ReplicaInput: Sendable {
     case connectRequest(ConnectionID, ConnectRequest)
     case request(ConnectionID, Request)
     case clientDisconnected(ConnectionID)
-    /// The client has taken what was sent to it: production for it may go on.
+    /// Nothing that was sent to it waits in the edge any more: production for it may go on. Due
+    /// after every `.pauseReading`, as soon as it is true; welcome at any time.
     case drained(ConnectionID)
 
     // The disk.
@@ -38,7 +39,8 @@ package enum ReplicaAction: Sendable {
     case event(ConnectionID, WatchEvent)
     /// After all that was sent to it has left.
     case closeClient(ConnectionID, reason: String)
-    /// Take no more requests from it until `.resumeReading`.
+    /// Take no more requests from it until `.resumeReading`; say `.drained` once nothing waits to be
+    /// sent to it, at once if that is so already.
     case pauseReading(ConnectionID)
     case resumeReading(ConnectionID)
 

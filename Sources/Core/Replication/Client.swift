@@ -1,0 +1,169 @@
+import DequeModule
+internal import ZooKeeperModel
+
+/// One client's connection, as the replica knows it.
+struct Client: Sendable {
+    enum Phase: Hashable, Sendable {
+        /// It has not said what it wants yet.
+        case accepted
+        /// Its session is being made or looked up; its requests wait in the edge.
+        case connecting
+        case serving
+        /// `.closeClient` was sent: whatever still comes from it is dropped.
+        case closing
+    }
+    /// Why nothing is read from it at the moment.
+    struct Pause: OptionSet, Hashable, Sendable {
+        var rawValue: UInt8
+        static let handshake = Pause(rawValue: 1)
+        /// Too many requests wait in this server.
+        static let outstanding = Pause(rawValue: 2)
+        /// It does not take what it is sent.
+        static let credit = Pause(rawValue: 4)
+    }
+    /// After so many bytes the edge must have got rid of them before reads are answered again.
+    static let creditBytes = 4 << 20
+    /// Schemes that one connection can have authenticated with.
+    static let maximumIdentities = 64
+
+    let id: ConnectionID
+    let address: String
+    var phase = Phase.accepted
+    var session = SessionID.none
+    /// Milliseconds, as negotiated.
+    var timeout: Int32 = 0
+    var hasReadOnlyFlag = true
+    var identities: [Identity]
+    /// Requests not answered yet, in the order in which they came. Empty or begun by one that has
+    /// to wait: a read never stands first for longer than an input, unless its credit is used up.
+    var queue = Deque<QueuedRequest>()
+    var pause: Pause = []
+    /// Roughly, since the edge last said that nothing waits.
+    var unsentBytes = 0
+    /// The bucket of ``ExpiryBuckets`` in which the connection stands.
+    var expiryBucket: Int64 = .min
+    /// The round of learner pings in which its session was last reported as touched.
+    var touchRound = 0
+    var received: Int64 = 0
+    var sent: Int64 = 0
+    var latency = LatencyCounter()
+
+    init(id: ConnectionID, address: String) {
+        self.id = id
+        self.address = address
+        identities = [Identity(scheme: "ip", id: address)]
+    }
+
+    var hasCredit: Bool { unsentBytes < Self.creditBytes }
+}
+
+struct QueuedRequest: Sendable {
+    enum Work: Sendable {
+        /// Answered when its transaction is applied.
+        case write(ReplyShape)
+        case read(Operation)
+        /// On the leader: once this proposal is applied.
+        case syncAfter(ZnodePath, Zxid)
+        /// On a learner: once the leader says so.
+        case forwardedSync(ZnodePath)
+        /// Waits for nothing but its turn.
+        case finished(Result<Response, ErrorCode>, Ending)
+    }
+    enum Ending: Hashable, Sendable {
+        case stays
+        case closes
+    }
+    var xid: Int32
+    var arrived: Instant
+    var work: Work
+}
+
+/// How the outcome of a transaction is told to the client that asked for it: the log does not keep
+/// which of the create operations it was.
+enum ReplyShape: Hashable, Sendable {
+    case empty
+    case checked
+    case path
+    case pathAndStat
+    case stat
+    case multi([ReplyShape])
+
+    init(_ operation: Operation) {
+        switch operation {
+        case .create(let request):
+            switch request.kind {
+            case .create: self = .path
+            case .create2, .container, .timeToLive: self = .pathAndStat
+            }
+        case .setData, .setACL: self = .stat
+        case .check: self = .checked
+        case .multi(let operations): self = .multi(operations.map(ReplyShape.init))
+        case .delete, .exists, .getData, .getACL, .getChildren, .getChildren2, .sync, .setWatches,
+            .addWatch, .checkWatches, .removeWatches, .auth, .ping, .closeSession, .unsupported,
+            .malformed:
+            self = .empty
+        }
+    }
+}
+
+/// Least, mean and greatest of the times between request and reply.
+struct LatencyCounter: Hashable, Sendable {
+    private var count: Int64 = 0
+    private var sum: Int64 = 0
+    private var minimum: Int64 = 0
+    private var maximum: Int64 = 0
+
+    mutating func add(milliseconds: Int64) {
+        minimum = count == 0 ? milliseconds : min(minimum, milliseconds)
+        maximum = max(maximum, milliseconds)
+        count += 1
+        sum &+= milliseconds
+    }
+
+    var summary: ServerStatus.Latency {
+        var latency = ServerStatus.Latency()
+        latency.minimum = minimum
+        latency.maximum = maximum
+        latency.average = count == 0 ? 0 : Double(sum) / Double(count)
+        return latency
+    }
+}
+
+/// All clients. One lookup by id gives a slot, good until that client is removed.
+struct ClientTable: Sendable {
+    private var slots: [ConnectionID: Int] = [:]
+    /// Those without an entry in `slots` are vacant.
+    private var clients: [Client] = []
+    private var vacant: [Int] = []
+
+    var count: Int { slots.count }
+
+    func slot(of id: ConnectionID) -> Int? { slots[id] }
+
+    subscript(slot: Int) -> Client {
+        _read { yield clients[slot] }
+        _modify { yield &clients[slot] }
+    }
+
+    mutating func insert(_ client: Client) {
+        let slot = vacant.popLast() ?? clients.endIndex
+        guard slots.updateValue(slot, forKey: client.id) == nil else {
+            preconditionFailure("\(client.id) was accepted twice")
+        }
+        if slot == clients.endIndex {
+            clients.append(client)
+        } else {
+            clients[slot] = client
+        }
+    }
+
+    mutating func remove(at slot: Int) {
+        let id = clients[slot].id
+        slots[id] = nil
+        clients[slot] = Client(id: id, address: "")
+        vacant.append(slot)
+    }
+
+    /// Sorted.
+    var ids: [ConnectionID] { slots.keys.sorted() }
+}

@@ -1,0 +1,165 @@
+import DequeModule
+internal import ZooKeeperModel
+internal import ZooKeeperWire
+internal import Znodes
+
+// From a committed transaction to the tree, the watches and the reply.
+
+extension Replica {
+    mutating func deliver(_ proposal: Proposal, _ actions: inout [ReplicaAction]) {
+        sendDueSyncs(&actions)
+        let transaction: Transaction
+        var origin: ConnectionID?
+        if let first = prepared.first, first.transaction.zxid == proposal.zxid {
+            prepared.removeFirst()
+            transaction = first.transaction
+            origin = first.connection
+        } else {
+            do throws(WireError) {
+                transaction = try TransactionCodec.decode(proposal.bytes)
+            } catch {
+                actions.append(
+                    .halt("the committed transaction \(proposal.zxid) is unreadable: \(error)"))
+                return
+            }
+            origin = takeForwarded(transaction)
+        }
+        guard transaction.zxid == proposal.zxid, transaction.zxid > database.lastZxid else {
+            actions.append(
+                .halt(
+                    "transaction \(transaction.zxid) was committed as \(proposal.zxid) after "
+                        + "\(database.lastZxid)"))
+            return
+        }
+        let mismatches = database.digestMismatches
+        changes.removeAll(keepingCapacity: true)
+        let result = database.apply(transaction, changes: &changes)
+        if database.digestMismatches > mismatches {
+            actions.append(
+                .log(.error, "the digest of transaction \(transaction.zxid) is not this tree's"))
+        }
+        if isLeading { preparation.applied(upTo: transaction.zxid) }
+        fireWatches(&actions)
+        // Those that waited for the transactions before this one come before its own reply.
+        releaseSyncs(&actions)
+        if let origin, let slot = clients.slot(of: origin) {
+            finishWrite(transaction, result, at: slot, &actions)
+        }
+        sessionChanged(by: transaction, &actions)
+    }
+
+    private mutating func fireWatches(_ actions: inout [ReplicaAction]) {
+        guard watches.watchCount > 0, !changes.isEmpty else { return }
+        let clients = clients
+        let skipACL = configuration.skipACL
+        for change in changes {
+            watches.trigger(
+                change,
+                mayRead: { id, acl in
+                    guard let slot = clients.slot(of: id) else { return false }
+                    return skipACL
+                        || AccessCheck.allows(acl, .read, identities: clients[slot].identities)
+                }, events: &firedWatches)
+        }
+        for fired in firedWatches {
+            statistics.packetsSent += 1
+            actions.append(.event(fired.connection, fired.event))
+        }
+        firedWatches.removeAll(keepingCapacity: firedWatches.capacity <= 4096)
+    }
+
+    private mutating func releaseSyncs(_ actions: inout [ReplicaAction]) {
+        while let waiter = syncWaiters.first, waiter.zxid <= database.lastZxid {
+            syncWaiters.removeFirst()
+            switch waiter.target {
+            case .client(let id):
+                if let slot = clients.slot(of: id) { advance(slot, &actions) }
+            case .learner(let id): dueLearnerSyncs.append(id)
+            }
+        }
+    }
+
+    /// Learners must get the commit of a transaction before the answer that says it is there. Zab
+    /// delivers a transaction here first and sends the commits then, so answers wait until it has.
+    mutating func sendDueSyncs(_ actions: inout [ReplicaAction]) {
+        guard !dueLearnerSyncs.isEmpty else { return }
+        for id in dueLearnerSyncs { actions.append(.send(id, .sync)) }
+        dueLearnerSyncs.removeAll(keepingCapacity: true)
+    }
+
+    /// The transaction that this client waits for longest has come.
+    private mutating func finishWrite(
+        _ transaction: Transaction, _ result: ApplyResult, at slot: Int,
+        _ actions: inout [ReplicaAction]
+    ) {
+        if case .error(.sessionMoved) = transaction.body {
+            return closeClient(
+                at: slot, reason: "session \(transaction.session) is served elsewhere", &actions)
+        }
+        var index = clients[slot].queue.startIndex
+        while index < clients[slot].queue.endIndex {
+            if case .write(let shape) = clients[slot].queue[index].work {
+                let ending: QueuedRequest.Ending =
+                    if case .closeSession = transaction.body { .closes } else { .stays }
+                clients[slot].queue[index].work = .finished(
+                    Self.response(to: result, as: shape), ending)
+                break
+            }
+            index += 1
+        }
+        advance(slot, &actions)
+    }
+
+    private mutating func sessionChanged(
+        by transaction: Transaction, _ actions: inout [ReplicaAction]
+    ) {
+        let session = transaction.session
+        switch transaction.body {
+        case .createSession: finishHandshake(session, isAlive: true, &actions)
+        case .closeSession:
+            tracker.remove(session)
+            touched[session] = nil
+            finishHandshake(session, isAlive: false, &actions)
+            if let id = connectionOfSession[session], let slot = clients.slot(of: id) {
+                closeClient(at: slot, reason: "session \(session) has ended", &actions)
+            }
+        case .create, .delete, .deleteContainer, .setData, .reconfigure, .setACL, .check, .error,
+            .multi:
+            break
+        }
+    }
+
+    // MARK: Replies
+
+    private static func response(
+        to result: ApplyResult, as shape: ReplyShape
+    ) -> Result<Response, ErrorCode> {
+        switch (result, shape) {
+        case (.single(let part), _):
+            if case .failure(let code) = part { return .failure(code) }
+            return response(to: part, as: shape).map(Result.success)
+                ?? .failure(.dataInconsistency)
+        case (.multi(let parts), .multi(let shapes)) where parts.count == shapes.count:
+            return .success(
+                .multi(
+                    zip(parts, shapes).map { part, shape in
+                        if case .failure(let code) = part { return .failure(code) }
+                        return response(to: part, as: shape).map(MultiResult.success)
+                            ?? .failure(.dataInconsistency)
+                    }))
+        case (.multi, _): return .failure(.dataInconsistency)
+        }
+    }
+
+    /// Nil where the outcome is not one of what was asked, which another server's leader could do.
+    private static func response(to part: PartResult, as shape: ReplyShape) -> Response? {
+        switch (part, shape) {
+        case (.created(let path, _), .path): .created(path)
+        case (.created(let path, let stat), .pathAndStat): .createdWithStat(path, stat)
+        case (.stat(let stat), .stat): .stat(stat)
+        case (.done, .empty): .empty
+        case (.done, .checked): .checked
+        default: nil
+        }
+    }
+}

@@ -1,0 +1,221 @@
+import DequeModule
+internal import ZooKeeperModel
+internal import ZooKeeperWire
+
+// A client's requests, from their arrival to their turn, and the brakes on both sides.
+
+extension Replica {
+    mutating func receive(
+        _ request: Request, from id: ConnectionID, _ actions: inout [ReplicaAction]
+    ) {
+        guard let slot = clients.slot(of: id) else { return }
+        switch clients[slot].phase {
+        case .serving: break
+        case .closing: return
+        case .accepted, .connecting:
+            return closeClient(at: slot, reason: "a request before the session is there", &actions)
+        }
+        statistics.packetsReceived += 1
+        clients[slot].received += 1
+        touch(slot)
+        switch request.operation {
+        case .exists, .getData, .getACL, .getChildren, .getChildren2, .setWatches, .addWatch,
+            .checkWatches, .removeWatches, .ping:
+            if clients[slot].queue.isEmpty, clients[slot].hasCredit {
+                let result = read(request.operation, at: slot, &actions)
+                reply(at: slot, xid: request.xid, result, arrived: now.instant, &actions)
+            } else {
+                enqueue(.read(request.operation), xid: request.xid, at: slot, &actions)
+            }
+        case .create, .delete, .setData, .setACL, .multi:
+            enqueue(.write(ReplyShape(request.operation)), xid: request.xid, at: slot, &actions)
+            submit(request, at: slot, &actions)
+        case .closeSession:
+            enqueue(.write(.empty), xid: request.xid, at: slot, &actions)
+            submit(request, at: slot, &actions)
+        case .sync(let path): sync(path, xid: request.xid, at: slot, &actions)
+        case .auth(let scheme, let credential):
+            // It counts from here on, though its answer waits for its turn: later writes are sent
+            // off before the earlier ones are answered.
+            let isKnown = authenticate(scheme: scheme, credential: credential, at: slot)
+            finish(
+                isKnown ? .success(.empty) : .failure(.authFailed),
+                isKnown ? .stays : .closes, xid: request.xid, at: slot, &actions)
+        case .malformed(let code):
+            if request.operation.isWrite, code != OperationCode.check.rawValue {
+                enqueue(.write(.empty), xid: request.xid, at: slot, &actions)
+                submit(request, at: slot, &actions)
+            } else {
+                finish(
+                    .failure(.marshallingError), .stays, xid: request.xid, at: slot, &actions)
+            }
+        case .check, .unsupported:
+            // A check outside of a multi must never reach a log: older servers that replay it
+            // cannot start again.
+            finish(.failure(.unimplemented), .closes, xid: request.xid, at: slot, &actions)
+        }
+    }
+
+    /// On its way to become a transaction, here or on the leader.
+    private mutating func submit(
+        _ request: Request, at slot: Int, _ actions: inout [ReplicaAction]
+    ) {
+        if isLeading {
+            propose(
+                request.operation, session: clients[slot].session, cxid: request.xid,
+                owner: .local, identities: clients[slot].identities,
+                connection: clients[slot].id, &actions)
+        } else {
+            forward(request, at: slot, &actions)
+        }
+    }
+
+    private mutating func sync(
+        _ path: ZnodePath, xid: Int32, at slot: Int, _ actions: inout [ReplicaAction]
+    ) {
+        if !isLeading {
+            enqueue(.forwardedSync(path), xid: xid, at: slot, &actions)
+            forwardedSyncs.append(clients[slot].id)
+            forward(Request(xid: xid, operation: .sync(path)), at: slot, &actions)
+        } else if let last = prepared.last {
+            let zxid = last.transaction.zxid
+            enqueue(.syncAfter(path, zxid), xid: xid, at: slot, &actions)
+            syncWaiters.append(SyncWaiter(zxid: zxid, target: .client(clients[slot].id)))
+        } else {
+            finish(.success(.synced(path)), .stays, xid: xid, at: slot, &actions)
+        }
+    }
+
+    /// An answer that is known already, in its turn.
+    private mutating func finish(
+        _ result: Result<Response, ErrorCode>, _ ending: QueuedRequest.Ending, xid: Int32,
+        at slot: Int, _ actions: inout [ReplicaAction]
+    ) {
+        enqueue(.finished(result, ending), xid: xid, at: slot, &actions)
+        advance(slot, &actions)
+    }
+
+    private mutating func enqueue(
+        _ work: QueuedRequest.Work, xid: Int32, at slot: Int, _ actions: inout [ReplicaAction]
+    ) {
+        clients[slot].queue.append(
+            QueuedRequest(xid: xid, arrived: now.instant, work: work))
+        outstanding += 1
+        if outstanding > configuration.globalOutstandingLimit,
+            !clients[slot].pause.contains(.outstanding)
+        {
+            pausedForOutstanding.append(clients[slot].id)
+            pause(slot, .outstanding, &actions)
+        }
+    }
+
+    /// Answers what has its turn.
+    mutating func advance(_ slot: Int, _ actions: inout [ReplicaAction]) {
+        while let head = clients[slot].queue.first {
+            let result: Result<Response, ErrorCode>
+            var ending = QueuedRequest.Ending.stays
+            switch head.work {
+            case .write, .forwardedSync: return
+            case .syncAfter(let path, let zxid):
+                guard database.lastZxid >= zxid else { return }
+                result = .success(.synced(path))
+            case .read(let operation):
+                guard clients[slot].hasCredit else { return }
+                result = read(operation, at: slot, &actions)
+            case .finished(let known, let itsEnding):
+                result = known
+                ending = itsEnding
+            }
+            clients[slot].queue.removeFirst()
+            outstanding -= 1
+            reply(at: slot, xid: head.xid, result, arrived: head.arrived, &actions)
+            if ending == .closes {
+                return closeClient(at: slot, reason: Self.closing(after: result), &actions)
+            }
+        }
+    }
+
+    private static func closing(after result: Result<Response, ErrorCode>) -> String {
+        switch result {
+        case .success: "the session is closed"
+        case .failure(let code): "the request was answered with \(code)"
+        }
+    }
+
+    mutating func reply(
+        at slot: Int, xid: Int32, _ result: Result<Response, ErrorCode>, arrived: Instant,
+        _ actions: inout [ReplicaAction]
+    ) {
+        let milliseconds = (now.instant.nanoseconds &- arrived.nanoseconds) / 1_000_000
+        statistics.latency.add(milliseconds: milliseconds)
+        statistics.packetsSent += 1
+        clients[slot].latency.add(milliseconds: milliseconds)
+        clients[slot].sent += 1
+        let id = clients[slot].id
+        actions.append(
+            .reply(id, Reply(xid: xid, zxid: zxid(of: result, xid: xid), result: result)))
+        clients[slot].unsentBytes += Self.approximateSize(of: result)
+        if !clients[slot].hasCredit { pause(slot, .credit, &actions) }
+    }
+
+    /// What the header says of this server's state: not everything that is answered has one.
+    private func zxid(of result: Result<Response, ErrorCode>, xid: Int32) -> Zxid {
+        if xid == Request.authXid { return .zero }
+        if case .failure(.unimplemented) = result { return .none }
+        return database.lastZxid
+    }
+
+    private static func approximateSize(of result: Result<Response, ErrorCode>) -> Int {
+        let header = 20
+        guard case .success(let response) = result else { return header }
+        switch response {
+        case .data(let data, _): return header + 72 + (data?.count ?? 0)
+        case .children(let names), .childrenWithStat(let names, _):
+            return header + 72 + names.reduce(0) { $0 + 4 + $1.count }
+        case .multi(let results): return header + 100 * results.count
+        case .acl(let acl, _): return header + 100 * acl.count
+        case .empty, .checked, .created, .createdWithStat, .stat, .synced, .watchAdded:
+            return header + 72
+        }
+    }
+}
+
+// MARK: Brakes
+
+extension Replica {
+    mutating func pause(
+        _ slot: Int, _ reason: Client.Pause, _ actions: inout [ReplicaAction]
+    ) {
+        guard !clients[slot].pause.contains(reason) else { return }
+        if clients[slot].pause.isEmpty { actions.append(.pauseReading(clients[slot].id)) }
+        clients[slot].pause.insert(reason)
+    }
+
+    mutating func unpause(
+        _ slot: Int, _ reason: Client.Pause, _ actions: inout [ReplicaAction]
+    ) {
+        guard clients[slot].pause.remove(reason) != nil, clients[slot].pause.isEmpty,
+            clients[slot].phase == .serving
+        else { return }
+        actions.append(.resumeReading(clients[slot].id))
+    }
+
+    mutating func drained(_ id: ConnectionID, _ actions: inout [ReplicaAction]) {
+        guard let slot = clients.slot(of: id), clients[slot].phase != .closing else { return }
+        clients[slot].unsentBytes = 0
+        advance(slot, &actions)
+        if clients[slot].hasCredit { unpause(slot, .credit, &actions) }
+    }
+
+    /// Lets paused connections go on once half of what is allowed has been answered: one by one,
+    /// each answer would wake a connection only to pause it again.
+    mutating func resumeReading(_ actions: inout [ReplicaAction]) {
+        guard !pausedForOutstanding.isEmpty,
+            outstanding <= configuration.globalOutstandingLimit / 2
+        else { return }
+        while let id = pausedForOutstanding.popFirst() {
+            guard let slot = clients.slot(of: id) else { continue }
+            unpause(slot, .outstanding, &actions)
+        }
+    }
+}

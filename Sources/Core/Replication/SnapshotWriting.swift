@@ -1,0 +1,170 @@
+internal import Zab
+internal import ZooKeeperModel
+internal import ZooKeeperWire
+internal import Znodes
+
+/// Dumps of the tree under way: at most one to the disk, and one to each learner that needs it.
+///
+/// A dump is a frozen view of the tree that is encoded in slices, one at each wake, so that no
+/// request waits longer than one slice takes. Slices are spaced in time: disk and network must not
+/// be flooded with a whole database that would then wait in memory.
+struct SnapshotWriting: Sendable {
+    enum Target: Hashable, Sendable {
+        case disk
+        case learner(ConnectionID)
+    }
+    struct Dump: Sendable {
+        var target: Target
+        var content: SnapshotDump
+        /// All is written, or nobody wants it any more: what it holds is freed piece by piece.
+        var isReleasing = false
+    }
+    /// About a third of a millisecond of work.
+    static let sliceBytes = 128 << 10
+    /// With the size of a slice, 64 MB a second.
+    static let pause = Duration.milliseconds(2)
+
+    var dumps: [Dump] = []
+    /// Begun on disk and not answered yet.
+    var isDiskBusy = false
+    var nextDeadline: Instant?
+
+    private let snapshotCount: Int
+    private let snapshotSizeBytes: Int
+    private var random: SplitMix64
+    private var count = 0
+    private var bytes = 0
+    private var dueCount = 0
+    private var dueBytes = 0
+
+    init(configuration: ReplicaConfiguration) {
+        snapshotCount = configuration.snapshotCount
+        snapshotSizeBytes = configuration.snapshotSizeBytes
+        random = SplitMix64(state: configuration.randomSeed)
+        startCounting()
+    }
+
+    /// Members of an ensemble append the same transactions, and should not all write a snapshot at
+    /// the same moment.
+    mutating func startCounting() {
+        count = 0
+        bytes = 0
+        dueCount = snapshotCount / 2 + random.below(snapshotCount / 2)
+        dueBytes = snapshotSizeBytes / 2 + random.below(snapshotSizeBytes / 2)
+    }
+
+    mutating func appended(_ proposals: [Proposal]) {
+        count += proposals.count
+        for proposal in proposals { bytes += proposal.bytes.count }
+    }
+
+    var isDue: Bool {
+        guard !isDiskBusy else { return false }
+        return count > dueCount || (snapshotSizeBytes > 0 && bytes > dueBytes)
+    }
+
+    mutating func cancel(learner: ConnectionID) {
+        release(.learner(learner))
+    }
+
+    mutating func release(_ target: Target) {
+        for index in dumps.indices where dumps[index].target == target {
+            dumps[index].isReleasing = true
+        }
+    }
+}
+
+extension Replica {
+    mutating func beginSnapshotIfDue(_ actions: inout [ReplicaAction]) {
+        guard snapshots.isDue, install == nil else { return }
+        snapshots.startCounting()
+        snapshots.isDiskBusy = true
+        let dump = SnapshotDump(of: database.tree, sessions: database.sortedSessions)
+        actions.append(.log(.debug, "snapshot of \(dump.zxid) begins"))
+        actions.append(.storage(.beginSnapshot(zxid: dump.zxid)))
+        begin(dump, for: .disk)
+    }
+
+    mutating func startSnapshot(for learner: ConnectionID) {
+        begin(
+            SnapshotDump(of: database.tree, sessions: database.sortedSessions),
+            for: .learner(learner))
+    }
+
+    private mutating func begin(_ dump: SnapshotDump, for target: SnapshotWriting.Target) {
+        snapshots.dumps.append(SnapshotWriting.Dump(target: target, content: dump))
+        snapshots.nextDeadline = snapshots.nextDeadline ?? now.instant
+    }
+
+    /// The tree it was taken from is not this server's any more.
+    mutating func abandonSnapshot(_ actions: inout [ReplicaAction]) {
+        let isWriting = snapshots.dumps.contains { $0.target == .disk && !$0.isReleasing }
+        guard isWriting else { return }
+        snapshots.release(.disk)
+        snapshots.isDiskBusy = false
+        actions.append(.storage(.abandonSnapshot))
+    }
+
+    /// One slice for one dump, and then the next one's turn.
+    mutating func writeSnapshotSlices(_ actions: inout [ReplicaAction]) {
+        guard let deadline = snapshots.nextDeadline, deadline <= now.instant else { return }
+        guard !snapshots.dumps.isEmpty else {
+            snapshots.nextDeadline = nil
+            return
+        }
+        var dump = snapshots.dumps.removeFirst()
+        if dump.isReleasing {
+            if dump.content.release() { snapshots.dumps.append(dump) }
+        } else {
+            write(&dump, &actions)
+            snapshots.dumps.append(dump)
+        }
+        snapshots.nextDeadline =
+            snapshots.dumps.isEmpty ? nil : now.instant + SnapshotWriting.pause
+    }
+
+    private mutating func write(
+        _ dump: inout SnapshotWriting.Dump, _ actions: inout [ReplicaAction]
+    ) {
+        let slice = dump.content.nextSlice(sizeBytes: SnapshotWriting.sliceBytes)
+        dump.isReleasing = slice == nil
+        switch (dump.target, slice) {
+        case (.disk, let slice?): actions.append(.storage(.snapshotSlice(slice)))
+        case (.disk, nil):
+            actions.append(
+                .storage(
+                    .finishSnapshot(digestZxid: dump.content.zxid, digest: dump.content.digest)))
+        case (.learner(let id), let slice?): run(.snapshotSlice(id, slice), &actions)
+        case (.learner(let id), nil): run(.snapshotEnd(id), &actions)
+        }
+    }
+
+    mutating func snapshotStored(_ zxid: Zxid, _ actions: inout [ReplicaAction]) {
+        // Answers come in the order of the requests, and an install begins only after the end of
+        // this server's own snapshot, or its abandonment.
+        if snapshots.isDiskBusy {
+            snapshots.isDiskBusy = false
+            actions.append(.log(.debug, "snapshot of \(zxid) is stored"))
+        } else {
+            installed(&actions)
+        }
+    }
+}
+
+/// A small generator of numbers that only need to differ from member to member.
+struct SplitMix64: Sendable {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var value = state
+        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
+        return value ^ (value >> 31)
+    }
+
+    /// 0 where the bound is not above 1.
+    mutating func below(_ bound: Int) -> Int {
+        bound > 1 ? Int(next() % UInt64(bound)) : 0
+    }
+}
