@@ -56,7 +56,10 @@ struct Election: Sendable {
             ? Vote(leader: ledger.me, zxid: ledger.lastLogged, peerEpoch: ledger.currentEpoch)
             // An observer never wins: every other vote is better.
             : Vote(
-                leader: ServerID(rawValue: .min), zxid: Zxid(rawValue: .min), peerEpoch: .min)
+                leader: ServerID(rawValue: .min),
+                zxid: Zxid(rawValue: .min),
+                peerEpoch: .min
+            )
         proposal = initial
         resendAt = now + resendInterval
     }
@@ -74,7 +77,10 @@ struct Election: Sendable {
     mutating func wake(ledger: Ledger, now: Instant, actions: inout [ZabAction]) -> Outcome {
         if let finalizeAt, now >= finalizeAt { return Standing(vote: proposal, round: round) }
         if now >= resendAt {
-            resendInterval = min(resendInterval * 2, max(ledger.configuration.tickTime, resendInterval))
+            resendInterval = min(
+                resendInterval * 2,
+                max(ledger.configuration.tickTime, resendInterval)
+            )
             resendAt = now + resendInterval
             broadcast(ledger, &actions)
         }
@@ -82,7 +88,10 @@ struct Election: Sendable {
     }
 
     mutating func receive(
-        _ notification: ElectionNotification, from sender: ServerID, ledger: Ledger, now: Instant,
+        _ notification: ElectionNotification,
+        from sender: ServerID,
+        ledger: Ledger,
+        now: Instant,
         actions: inout [ZabAction]
     ) -> Outcome {
         guard ledger.quorum.contains(sender), sender != ledger.me else {
@@ -91,11 +100,17 @@ struct Election: Sendable {
             return nil
         }
         let vote = Vote(
-            leader: notification.leader, zxid: notification.zxid,
-            peerEpoch: notification.peerEpoch)
+            leader: notification.leader,
+            zxid: notification.zxid,
+            peerEpoch: notification.peerEpoch
+        )
         let ballot = Ballot(
-            sender: sender, vote: vote, round: notification.electionEpoch,
-            state: notification.state, version: notification.version)
+            sender: sender,
+            vote: vote,
+            round: notification.electionEpoch,
+            state: notification.state,
+            version: notification.version
+        )
         switch notification.state {
         case .looking:
             settled.removeAll { $0.sender == sender }
@@ -202,8 +217,14 @@ struct Election: Sendable {
             .sendNotification(
                 to: member,
                 ElectionNotification(
-                    state: .looking, leader: proposal.leader, zxid: proposal.zxid,
-                    electionEpoch: round, peerEpoch: proposal.peerEpoch,
-                    configuration: ledger.configuration.text)))
+                    state: .looking,
+                    leader: proposal.leader,
+                    zxid: proposal.zxid,
+                    electionEpoch: round,
+                    peerEpoch: proposal.peerEpoch,
+                    configuration: ledger.configuration.text
+                )
+            )
+        )
     }
 }

@@ -22,8 +22,12 @@ package struct EnsembleConfiguration: Hashable, Sendable {
     package var text: [UInt8]
 
     package init(
-        me: ServerID, members: [Member], tickTime: Duration = .milliseconds(2000),
-        initLimit: Int = 10, syncLimit: Int = 5, text: [UInt8] = []
+        me: ServerID,
+        members: [Member],
+        tickTime: Duration = .milliseconds(2000),
+        initLimit: Int = 10,
+        syncLimit: Int = 5,
+        text: [UInt8] = []
     ) {
         self.me = me
         self.members = members.sorted { $0.id < $1.id }

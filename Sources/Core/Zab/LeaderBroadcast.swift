@@ -6,7 +6,9 @@ extension Leadership {
     /// Has a quorum this leader's history durably? Then the epoch is established: the whole history
     /// is committed, since no later leader can be elected without it.
     mutating func checkNewLeaderAcks(
-        ledger: inout Ledger, now: Instant, actions: inout [ZabAction]
+        ledger: inout Ledger,
+        now: Instant,
+        actions: inout [ZabAction]
     ) {
         guard stage == .synchronizing, hasSyncedQuorum(ledger) else { return }
         // Learners got these with their COMMITs before NEWLEADER.
@@ -19,17 +21,25 @@ extension Leadership {
     }
 
     private mutating func welcome(
-        _ index: Int, _ ledger: Ledger, _ now: Instant, _ actions: inout [ZabAction]
+        _ index: Int,
+        _ ledger: Ledger,
+        _ now: Instant,
+        _ actions: inout [ZabAction]
     ) {
         learners[index].deadline = now + ledger.configuration.syncTimeout
         actions.append(.send(learners[index].connection, .upToDate))
     }
 
     mutating func propose(
-        _ proposal: Proposal, ledger: inout Ledger, now: Instant, actions: inout [ZabAction]
+        _ proposal: Proposal,
+        ledger: inout Ledger,
+        now: Instant,
+        actions: inout [ZabAction]
     ) {
         precondition(
-            proposal.zxid == lastProposed.next, "\(proposal.zxid) proposed after \(lastProposed)")
+            proposal.zxid == lastProposed.next,
+            "\(proposal.zxid) proposed after \(lastProposed)"
+        )
         lastProposed = proposal.zxid
         for index in learners.indices where !learners[index].isObserver {
             forward(.proposal(proposal), proposal.bytes.count, to: index, &actions)
@@ -48,7 +58,10 @@ extension Leadership {
     }
 
     private mutating func forward(
-        _ message: LearnerMessage, _ bytes: Int, to index: Int, _ actions: inout [ZabAction]
+        _ message: LearnerMessage,
+        _ bytes: Int,
+        to index: Int,
+        _ actions: inout [ZabAction]
     ) {
         switch learners[index].stage {
         case .finishing, .synced:
@@ -66,7 +79,11 @@ extension Leadership {
     }
 
     mutating func acked(
-        _ index: Int, _ zxid: Zxid, ledger: inout Ledger, now: Instant, actions: inout [ZabAction]
+        _ index: Int,
+        _ zxid: Zxid,
+        ledger: inout Ledger,
+        now: Instant,
+        actions: inout [ZabAction]
     ) {
         switch learners[index].stage {
         case .finishing:
@@ -126,8 +143,11 @@ extension Leadership {
     }
 
     mutating func received(
-        _ message: LearnerMessage, from connection: ConnectionID, ledger: inout Ledger,
-        now: Instant, actions: inout [ZabAction]
+        _ message: LearnerMessage,
+        from connection: ConnectionID,
+        ledger: inout Ledger,
+        now: Instant,
+        actions: inout [ZabAction]
     ) {
         guard let index = index(connection) else { return }
         heard(index, ledger: ledger, now: now)
@@ -136,8 +156,13 @@ extension Leadership {
             introduced(index, info, ledger: &ledger, now: now, actions: &actions)
         case .ackEpoch(let last, let current):
             epochAcked(
-                index, lastZxid: last, currentEpoch: current, ledger: &ledger, now: now,
-                actions: &actions)
+                index,
+                lastZxid: last,
+                currentEpoch: current,
+                ledger: &ledger,
+                now: now,
+                actions: &actions
+            )
         case .ack(let zxid):
             acked(index, zxid, ledger: &ledger, now: now, actions: &actions)
         case .ping(_, let touched):

@@ -105,7 +105,10 @@ struct Leadership: Sendable {
     }
 
     mutating func introduced(
-        _ index: Int, _ info: LearnerInfo, ledger: inout Ledger, now: Instant,
+        _ index: Int,
+        _ info: LearnerInfo,
+        ledger: inout Ledger,
+        now: Instant,
         actions: inout [ZabAction]
     ) {
         guard learners[index].stage == .connected, info.server != ledger.me,
@@ -122,7 +125,9 @@ struct Leadership: Sendable {
             drop(earlier, "replaced by a newer connection", &actions)
         }
         guard let index = self.index(connection) else { return }
-        if learners[index].isVoter { ledger.epochFloor = max(ledger.epochFloor, info.acceptedEpoch) }
+        if learners[index].isVoter {
+            ledger.epochFloor = max(ledger.epochFloor, info.acceptedEpoch)
+        }
         switch stage {
         case .gathering:
             chooseEpoch(ledger: &ledger, now: now, actions: &actions)
@@ -161,7 +166,10 @@ struct Leadership: Sendable {
     }
 
     mutating func epochStored(
-        _ kind: EpochKind, _ stored: Int64, ledger: inout Ledger, now: Instant,
+        _ kind: EpochKind,
+        _ stored: Int64,
+        ledger: inout Ledger,
+        now: Instant,
         actions: inout [ZabAction]
     ) {
         guard stored == epoch else { return }
@@ -186,7 +194,11 @@ struct Leadership: Sendable {
     }
 
     mutating func epochAcked(
-        _ index: Int, lastZxid: Zxid, currentEpoch: Int64?, ledger: inout Ledger, now: Instant,
+        _ index: Int,
+        lastZxid: Zxid,
+        currentEpoch: Int64?,
+        ledger: inout Ledger,
+        now: Instant,
         actions: inout [ZabAction]
     ) {
         guard learners[index].stage == .offered else {
@@ -210,7 +222,9 @@ struct Leadership: Sendable {
     }
 
     private mutating func checkEpochAcks(
-        ledger: inout Ledger, now: Instant, actions: inout [ZabAction]
+        ledger: inout Ledger,
+        now: Instant,
+        actions: inout [ZabAction]
     ) {
         guard stage == .confirming,
             ledger.quorum.isReached(by: { voter in

@@ -85,7 +85,10 @@ struct Learning: Sendable {
     // MARK: - The connection
 
     mutating func connected(
-        _ connection: ConnectionID, ledger: Ledger, now: Instant, actions: inout [ZabAction]
+        _ connection: ConnectionID,
+        ledger: Ledger,
+        now: Instant,
+        actions: inout [ZabAction]
     ) {
         guard case .connecting(retryAt: nil) = stage else {
             actions.append(.close(connection, reason: "not asked for"))
@@ -99,8 +102,13 @@ struct Learning: Sendable {
                 connection,
                 .learnerInfo(
                     LearnerInfo(
-                        server: ledger.me, isObserver: !ledger.isVoter,
-                        acceptedEpoch: ledger.acceptedEpoch))))
+                        server: ledger.me,
+                        isObserver: !ledger.isVoter,
+                        acceptedEpoch: ledger.acceptedEpoch
+                    )
+                )
+            )
+        )
     }
 
     /// Before LEADERINFO the leader may just not know yet that it leads: try again.
@@ -134,7 +142,10 @@ struct Learning: Sendable {
     // MARK: - Messages
 
     mutating func received(
-        _ message: LearnerMessage, from sender: ConnectionID, ledger: inout Ledger, now: Instant,
+        _ message: LearnerMessage,
+        from sender: ConnectionID,
+        ledger: inout Ledger,
+        now: Instant,
         actions: inout [ZabAction]
     ) {
         guard sender == connection else { return }
@@ -150,7 +161,10 @@ struct Learning: Sendable {
     }
 
     private mutating func step(
-        _ message: LearnerMessage, on connection: ConnectionID, ledger: inout Ledger, now: Instant,
+        _ message: LearnerMessage,
+        on connection: ConnectionID,
+        ledger: inout Ledger,
+        now: Instant,
         actions: inout [ZabAction]
     ) {
         switch (stage, message) {
@@ -187,7 +201,8 @@ struct Learning: Sendable {
 
         // Proposals and their commits, from the synchronization on.
         case (.receiving, .proposal(let proposal)), (.storingHistory, .proposal(let proposal)),
-            (.storingCurrentEpoch, .proposal(let proposal)), (.acknowledged, .proposal(let proposal)),
+            (.storingCurrentEpoch, .proposal(let proposal)),
+            (.acknowledged, .proposal(let proposal)),
             (.following, .proposal(let proposal)):
             append(proposal, ledger: &ledger, actions: &actions)
         case (.receiving, .commit(let zxid)), (.storingHistory, .commit(let zxid)),
@@ -235,7 +250,9 @@ struct Learning: Sendable {
     // MARK: - Discovery
 
     private mutating func accept(
-        _ epoch: Int64, _ connection: ConnectionID, ledger: inout Ledger,
+        _ epoch: Int64,
+        _ connection: ConnectionID,
+        ledger: inout Ledger,
         actions: inout [ZabAction]
     ) {
         guard epoch >= ledger.acceptedEpoch, epoch < Int64(Int32.max) else {
@@ -253,7 +270,8 @@ struct Learning: Sendable {
     }
 
     private mutating func acknowledgeEpochWhenDurable(
-        _ ledger: Ledger, _ actions: inout [ZabAction]
+        _ ledger: Ledger,
+        _ actions: inout [ZabAction]
     ) {
         guard case .storingAcceptedEpoch(let epoch, let currentEpoch) = stage, let connection,
             ledger.durableAcceptedEpoch >= epoch
@@ -261,7 +279,10 @@ struct Learning: Sendable {
         stage = .described
         actions.append(
             .send(
-                connection, .ackEpoch(lastZxid: ledger.lastLogged, currentEpoch: currentEpoch)))
+                connection,
+                .ackEpoch(lastZxid: ledger.lastLogged, currentEpoch: currentEpoch)
+            )
+        )
     }
 
     // MARK: - The disk
@@ -282,7 +303,10 @@ struct Learning: Sendable {
 
     /// The database is rebuilt. `wanted` is what the leader asked for.
     mutating func rebuilt(
-        wanted: Zxid, ledger: inout Ledger, now: Instant, actions: inout [ZabAction]
+        wanted: Zxid,
+        ledger: inout Ledger,
+        now: Instant,
+        actions: inout [ZabAction]
     ) {
         guard stage == .rebuilding, let connection else { return }
         guard ledger.lastLogged == wanted else {
@@ -298,7 +322,8 @@ struct Learning: Sendable {
     }
 
     private mutating func storeCurrentEpochWhenDurable(
-        _ ledger: Ledger, _ actions: inout [ZabAction]
+        _ ledger: Ledger,
+        _ actions: inout [ZabAction]
     ) {
         guard case .storingHistory(let last) = stage, ledger.lastPersisted >= last else { return }
         stage = .storingCurrentEpoch
@@ -309,7 +334,9 @@ struct Learning: Sendable {
 
     @discardableResult
     private mutating func append(
-        _ proposal: Proposal, ledger: inout Ledger, actions: inout [ZabAction]
+        _ proposal: Proposal,
+        ledger: inout Ledger,
+        actions: inout [ZabAction]
     ) -> Bool {
         guard ledger.isContinued(by: proposal.zxid) else {
             failure = "a gap: \(proposal.zxid) after \(ledger.lastLogged)"
@@ -321,7 +348,9 @@ struct Learning: Sendable {
     }
 
     private mutating func commit(
-        _ zxid: Zxid, ledger: inout Ledger, actions: inout [ZabAction]
+        _ zxid: Zxid,
+        ledger: inout Ledger,
+        actions: inout [ZabAction]
     ) {
         guard committedCount < ledger.tail.count, ledger.tail[committedCount].zxid == zxid else {
             failure = "a commit out of order: \(zxid)"

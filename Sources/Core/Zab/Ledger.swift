@@ -43,8 +43,12 @@ struct Ledger: Sendable {
     var logReads = Deque<ConnectionID>()
 
     init(
-        configuration: EnsembleConfiguration, lastLoggedZxid: Zxid, acceptedEpoch: Int64,
-        currentEpoch: Int64, recent: [Proposal], committedLogCapacity: Int
+        configuration: EnsembleConfiguration,
+        lastLoggedZxid: Zxid,
+        acceptedEpoch: Int64,
+        currentEpoch: Int64,
+        recent: [Proposal],
+        committedLogCapacity: Int
     ) {
         precondition(currentEpoch <= acceptedEpoch, "current epoch above the accepted epoch")
         self.configuration = configuration
@@ -63,7 +67,9 @@ struct Ledger: Sendable {
     /// Empty unless it ends where the database ends: a window with a hole behind it would be
     /// handed on to learners.
     private static func window(
-        _ recent: [Proposal], endingAt last: Zxid, capacity: Int
+        _ recent: [Proposal],
+        endingAt last: Zxid,
+        capacity: Int
     ) -> Deque<Proposal> {
         guard recent.last?.zxid == last else { return [] }
         return Deque(recent.suffix(capacity))

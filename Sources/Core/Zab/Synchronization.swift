@@ -71,11 +71,16 @@ extension Leadership {
 
     private func history(_ ledger: Ledger) -> History {
         History(
-            committed: ledger.committed, tail: stage == .broadcasting ? [] : ledger.tail)
+            committed: ledger.committed,
+            tail: stage == .broadcasting ? [] : ledger.tail
+        )
     }
 
     mutating func synchronize(
-        _ index: Int, _ last: Zxid, ledger: inout Ledger, actions: inout [ZabAction]
+        _ index: Int,
+        _ last: Zxid,
+        ledger: inout Ledger,
+        actions: inout [ZabAction]
     ) {
         let connection = learners[index].connection
         let end = historyEnd(ledger)
@@ -92,21 +97,35 @@ extension Leadership {
             learners[index].stage = .readingLog(last, rounds: 1, gathered: [])
             // From one before, so that the answer shows whether the learner's last one is ours.
             readLog(
-                index, after: Zxid(rawValue: last.rawValue - 1), ledger: &ledger, actions: &actions)
+                index,
+                after: Zxid(rawValue: last.rawValue - 1),
+                ledger: &ledger,
+                actions: &actions
+            )
         }
     }
 
     private func readLog(
-        _ index: Int, after: Zxid, ledger: inout Ledger, actions: inout [ZabAction]
+        _ index: Int,
+        after: Zxid,
+        ledger: inout Ledger,
+        actions: inout [ZabAction]
     ) {
         ledger.logReads.append(learners[index].connection)
         actions.append(
             .readLog(
-                after: after, through: historyEnd(ledger), maxBytes: Self.logReadLimitBytes))
+                after: after,
+                through: historyEnd(ledger),
+                maxBytes: Self.logReadLimitBytes
+            )
+        )
     }
 
     mutating func logRead(
-        _ index: Int, _ proposals: [Proposal]?, isComplete: Bool, ledger: inout Ledger,
+        _ index: Int,
+        _ proposals: [Proposal]?,
+        isComplete: Bool,
+        ledger: inout Ledger,
         actions: inout [ZabAction]
     ) {
         guard case .readingLog(let last, let rounds, var gathered) = learners[index].stage else {
@@ -141,7 +160,10 @@ extension Leadership {
     /// The rest of the history, then what is outstanding, then NEWLEADER; from here on the learner
     /// gets every proposal as it is made. One step, so that nothing can fall in between.
     private mutating func sendHistory(
-        _ index: Int, after: Zxid, _ ledger: Ledger, _ actions: inout [ZabAction]
+        _ index: Int,
+        after: Zxid,
+        _ ledger: Ledger,
+        _ actions: inout [ZabAction]
     ) {
         for message in following(after, ledger, isObserver: learners[index].isObserver) {
             actions.append(.send(learners[index].connection, message))
@@ -150,7 +172,9 @@ extension Leadership {
     }
 
     private func following(
-        _ after: Zxid, _ ledger: Ledger, isObserver: Bool
+        _ after: Zxid,
+        _ ledger: Ledger,
+        isObserver: Bool
     ) -> [LearnerMessage] {
         var messages: [LearnerMessage] = []
         let history = history(ledger)
@@ -169,24 +193,34 @@ extension Leadership {
         actions.append(
             .send(
                 learners[index].connection,
-                .newLeader(epoch: epoch, configuration: ledger.configuration.text)))
+                .newLeader(epoch: epoch, configuration: ledger.configuration.text)
+            )
+        )
     }
 
     // MARK: - Snapshots
 
     private mutating func startDump(
-        _ index: Int, _ ledger: Ledger, _ actions: inout [ZabAction]
+        _ index: Int,
+        _ ledger: Ledger,
+        _ actions: inout [ZabAction]
     ) {
         let connection = learners[index].connection
         learners[index].stage = .dumping
         actions.append(.send(connection, .snapshot(ledger.lastDelivered)))
         actions.append(.startSnapshot(connection))
         learners[index].backlog = following(
-            ledger.lastDelivered, ledger, isObserver: learners[index].isObserver)
+            ledger.lastDelivered,
+            ledger,
+            isObserver: learners[index].isObserver
+        )
     }
 
     mutating func snapshotSlice(
-        _ connection: ConnectionID, _ bytes: [UInt8], ledger: Ledger, now: Instant,
+        _ connection: ConnectionID,
+        _ bytes: [UInt8],
+        ledger: Ledger,
+        now: Instant,
         actions: inout [ZabAction]
     ) {
         guard let index = index(connection), learners[index].stage == .dumping else { return }
@@ -197,7 +231,9 @@ extension Leadership {
     }
 
     mutating func snapshotEnd(
-        _ connection: ConnectionID, ledger: Ledger, actions: inout [ZabAction]
+        _ connection: ConnectionID,
+        ledger: Ledger,
+        actions: inout [ZabAction]
     ) {
         guard let index = index(connection), learners[index].stage == .dumping else { return }
         actions.append(.send(connection, .snapshotEnd))

@@ -52,17 +52,27 @@ package struct ZabPeer: Sendable {
 
     /// `recent`: the newest logged transactions, oldest first, ending with `lastLoggedZxid`.
     package init(
-        configuration: EnsembleConfiguration, lastLoggedZxid: Zxid, acceptedEpoch: Int64,
-        currentEpoch: Int64, recent: [Proposal], committedLogCapacity: Int = 500
+        configuration: EnsembleConfiguration,
+        lastLoggedZxid: Zxid,
+        acceptedEpoch: Int64,
+        currentEpoch: Int64,
+        recent: [Proposal],
+        committedLogCapacity: Int = 500
     ) {
         ledger = Ledger(
-            configuration: configuration, lastLoggedZxid: lastLoggedZxid,
-            acceptedEpoch: acceptedEpoch, currentEpoch: currentEpoch, recent: recent,
-            committedLogCapacity: committedLogCapacity)
+            configuration: configuration,
+            lastLoggedZxid: lastLoggedZxid,
+            acceptedEpoch: acceptedEpoch,
+            currentEpoch: currentEpoch,
+            recent: recent,
+            committedLogCapacity: committedLogCapacity
+        )
     }
 
     package mutating func handle(
-        _ input: ZabInput, at now: Instant, actions: inout [ZabAction]
+        _ input: ZabInput,
+        at now: Instant,
+        actions: inout [ZabAction]
     ) {
         // What the disk says is true in every phase.
         switch input {
@@ -103,7 +113,9 @@ package struct ZabPeer: Sendable {
     // MARK: - One step in each phase
 
     private mutating func waitForDisk(
-        _ input: ZabInput, _ now: Instant, _ actions: inout [ZabAction]
+        _ input: ZabInput,
+        _ now: Instant,
+        _ actions: inout [ZabAction]
     ) {
         switch input {
         case .truncated(let last, let recent):
@@ -126,7 +138,9 @@ package struct ZabPeer: Sendable {
     }
 
     private mutating func look(
-        with election: consuming Election, _ input: ZabInput, _ now: Instant,
+        with election: consuming Election,
+        _ input: ZabInput,
+        _ now: Instant,
         _ actions: inout [ZabAction]
     ) {
         var election = election
@@ -136,7 +150,12 @@ package struct ZabPeer: Sendable {
             outcome = election.wake(ledger: ledger, now: now, actions: &actions)
         case .notification(let sender, let notification):
             outcome = election.receive(
-                notification, from: sender, ledger: ledger, now: now, actions: &actions)
+                notification,
+                from: sender,
+                ledger: ledger,
+                now: now,
+                actions: &actions
+            )
         case .electionConnected(let member):
             election.connected(to: member, ledger: ledger, actions: &actions)
         case .learnerConnected(let connection): keep(connection, &actions)
@@ -160,7 +179,9 @@ package struct ZabPeer: Sendable {
     }
 
     private mutating func lead(
-        with leadership: consuming Leadership, _ input: ZabInput, _ now: Instant,
+        with leadership: consuming Leadership,
+        _ input: ZabInput,
+        _ now: Instant,
         _ actions: inout [ZabAction]
     ) {
         var leadership = leadership
@@ -172,10 +193,20 @@ package struct ZabPeer: Sendable {
             leadership.persisted(ledger: &ledger, actions: &actions)
         case .epochStored(let kind, let epoch):
             leadership.epochStored(
-                kind, epoch, ledger: &ledger, now: now, actions: &actions)
+                kind,
+                epoch,
+                ledger: &ledger,
+                now: now,
+                actions: &actions
+            )
         case .fromLearner(let connection, let message):
             leadership.received(
-                message, from: connection, ledger: &ledger, now: now, actions: &actions)
+                message,
+                from: connection,
+                ledger: &ledger,
+                now: now,
+                actions: &actions
+            )
         case .learnerConnected(let connection):
             leadership.connected(connection, ledger: ledger, now: now)
         case .learnerDisconnected(let connection):
@@ -187,10 +218,20 @@ package struct ZabPeer: Sendable {
                 let index = leadership.index(connection)
             else { break }
             leadership.logRead(
-                index, proposals, isComplete: isComplete, ledger: &ledger, actions: &actions)
+                index,
+                proposals,
+                isComplete: isComplete,
+                ledger: &ledger,
+                actions: &actions
+            )
         case .snapshotSlice(let connection, let bytes):
             leadership.snapshotSlice(
-                connection, bytes, ledger: ledger, now: now, actions: &actions)
+                connection,
+                bytes,
+                ledger: ledger,
+                now: now,
+                actions: &actions
+            )
         case .snapshotEnd(let connection):
             leadership.snapshotEnd(connection, ledger: ledger, actions: &actions)
         case .notification(let sender, let notification):
@@ -212,14 +253,21 @@ package struct ZabPeer: Sendable {
     }
 
     private mutating func learn(
-        with learning: consuming Learning, _ input: ZabInput, _ now: Instant,
+        with learning: consuming Learning,
+        _ input: ZabInput,
+        _ now: Instant,
         _ actions: inout [ZabAction]
     ) {
         var learning = learning
         switch input {
         case .fromLeader(let connection, let message):
             learning.received(
-                message, from: connection, ledger: &ledger, now: now, actions: &actions)
+                message,
+                from: connection,
+                ledger: &ledger,
+                now: now,
+                actions: &actions
+            )
         case .persisted:
             learning.persisted(ledger: ledger, actions: &actions)
         case .epochStored:
@@ -276,7 +324,9 @@ package struct ZabPeer: Sendable {
     }
 
     private mutating func elected(
-        _ outcome: Standing, _ now: Instant, _ actions: inout [ZabAction]
+        _ outcome: Standing,
+        _ now: Instant,
+        _ actions: inout [ZabAction]
     ) {
         round = outcome.round
         standing = outcome
@@ -289,16 +339,25 @@ package struct ZabPeer: Sendable {
                 actions.append(.close(learner.connection, reason: "not leading"))
             }
             phase = .learning(
-                Learning(leader: outcome.vote.leader, ledger: ledger, now: now, actions: &actions))
+                Learning(leader: outcome.vote.leader, ledger: ledger, now: now, actions: &actions)
+            )
             return
         }
         var leadership = Leadership(
-            ledger: ledger, now: now, lastUsableCounter: lastUsableCounter)
+            ledger: ledger,
+            now: now,
+            lastUsableCounter: lastUsableCounter
+        )
         for learner in early {
             leadership.connected(learner.connection, ledger: ledger, now: now)
             guard let info = learner.info else { continue }
             leadership.received(
-                info, from: learner.connection, ledger: &ledger, now: now, actions: &actions)
+                info,
+                from: learner.connection,
+                ledger: &ledger,
+                now: now,
+                actions: &actions
+            )
         }
         leadership.chooseEpoch(ledger: &ledger, now: now, actions: &actions)
         if let failure = leadership.failure {
@@ -313,13 +372,16 @@ package struct ZabPeer: Sendable {
 
     /// Returns what was asked for, or nil when the process has to stop.
     private mutating func rebuilt(
-        _ last: Zxid, _ recent: [Proposal], _ actions: inout [ZabAction]
+        _ last: Zxid,
+        _ recent: [Proposal],
+        _ actions: inout [ZabAction]
     ) -> Zxid? {
         switch ledger.rebuilding {
         case .truncating(let wanted):
             guard last <= wanted else {
                 actions.append(
-                    .halt("the log could not be cut after \(wanted): it still ends at \(last)"))
+                    .halt("the log could not be cut after \(wanted): it still ends at \(last)")
+                )
                 return nil
             }
             ledger.rebuilt(upTo: last, recent: recent)
@@ -333,8 +395,10 @@ package struct ZabPeer: Sendable {
     }
 
     private func answer(
-        _ sender: ServerID, _ notification: ElectionNotification,
-        _ state: ElectionNotification.State, _ actions: inout [ZabAction]
+        _ sender: ServerID,
+        _ notification: ElectionNotification,
+        _ state: ElectionNotification.State,
+        _ actions: inout [ZabAction]
     ) {
         guard let standing,
             notification.state == .looking || !ledger.quorum.contains(sender)
@@ -343,9 +407,15 @@ package struct ZabPeer: Sendable {
             .sendNotification(
                 to: sender,
                 ElectionNotification(
-                    state: state, leader: standing.vote.leader, zxid: standing.vote.zxid,
-                    electionEpoch: standing.round, peerEpoch: standing.vote.peerEpoch,
-                    configuration: ledger.configuration.text)))
+                    state: state,
+                    leader: standing.vote.leader,
+                    zxid: standing.vote.zxid,
+                    electionEpoch: standing.round,
+                    peerEpoch: standing.vote.peerEpoch,
+                    configuration: ledger.configuration.text
+                )
+            )
+        )
     }
 
     // MARK: - Learners that come early
@@ -359,7 +429,9 @@ package struct ZabPeer: Sendable {
     }
 
     private mutating func keep(
-        _ message: LearnerMessage, from connection: ConnectionID, _ actions: inout [ZabAction]
+        _ message: LearnerMessage,
+        from connection: ConnectionID,
+        _ actions: inout [ZabAction]
     ) {
         guard let index = earlyLearners.firstIndex(where: { $0.connection == connection }) else {
             return
@@ -431,7 +503,8 @@ extension ZabPeer {
                 precondition(leadership.lastProposed.epoch == leadership.epoch)
                 precondition(
                     ledger.tail.allSatisfy { $0.zxid.epoch == leadership.epoch },
-                    "an outstanding proposal of an earlier epoch")
+                    "an outstanding proposal of an earlier epoch"
+                )
             }
         case .learning(let learning):
             precondition(role == learning.role(ledger) && learning.failure == nil)

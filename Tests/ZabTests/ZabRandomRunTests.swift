@@ -1,0 +1,96 @@
+import Testing
+import Zab
+import ZooKeeperModel
+
+/// Whole runs from a seed: faults first, then healing, after which the ensemble must work again.
+struct ZabRandomRunTests {
+    struct Outcome: Sendable {
+        var failures: [String]
+        var isLive: Bool
+        var agreedCount: Int
+        var sent: [String: Int]
+    }
+
+    static func run(seed: UInt64, voters: Int, observers: Int, steps: Int = 2500) -> Outcome {
+        var world = ZabWorld(seed: seed, voters: voters, observers: observers)
+        for index in world.servers.indices { world.start(index) }
+        for _ in 0..<steps where world.failures.isEmpty {
+            let one = world.random.below(world.servers.count)
+            switch world.random.below(1000) {
+            case 0..<6: if world.servers[one].peer != nil { world.crash(one) }
+            case 6..<26: if world.servers[one].peer == nil { world.start(one) }
+            case 26..<32:
+                let other = world.random.below(world.servers.count)
+                if other != one { world.setCut(one, other, true) }
+            case 32..<48:
+                let other = world.random.below(world.servers.count)
+                if other != one { world.setCut(one, other, false) }
+            case 48..<130: if let leader = world.leader { world.propose(at: leader) }
+            case 150..<158: world.slow[one].toggle()
+            // A leader that does not yet know that it is one no more.
+            case 130..<150: world.propose(at: one)
+            default: world.step()
+            }
+        }
+        // Healed: everybody is up and hears everybody.
+        world.slow = world.slow.map { _ in false }
+        for one in world.servers.indices {
+            for other in world.servers.indices where other > one {
+                world.setCut(one, other, false)
+            }
+            if world.servers[one].peer == nil { world.start(one) }
+        }
+        func isHealed(_ agreedBefore: Int) -> Bool {
+            world.leader != nil && world.agreed.count > agreedBefore
+                && world.servers.allSatisfy { $0.tree.count == world.agreed.count }
+                && world.servers.allSatisfy { $0.role != .looking && $0.role != .preparing }
+        }
+        let agreedBefore = world.agreed.count
+        var budget = 40_000
+        while world.failures.isEmpty, budget > 0, !isHealed(agreedBefore) {
+            budget -= 1
+            if let leader = world.leader, world.agreed.count <= agreedBefore,
+                world.servers[leader].peer?.pendingProposalCount == 0
+            {
+                world.propose(at: leader)
+            }
+            world.step()
+        }
+        return Outcome(
+            failures: world.failures,
+            isLive: isHealed(agreedBefore),
+            agreedCount: world.agreed.count,
+            sent: world.sent
+        )
+    }
+
+    /// The messages that a batch of runs must have exercised to mean anything.
+    static let required = ["diff", "truncate", "snapshot", "inform", "upToDate", "commit"]
+
+    @Test(arguments: [(3, 0, 60), (5, 0, 20), (3, 1, 30), (1, 1, 10)])
+    func `faults never split the sequence, and a healed ensemble goes on`(
+        voters: Int,
+        observers: Int,
+        seeds: Int
+    ) {
+        var sent: [String: Int] = [:]
+        for seed in 0..<UInt64(seeds) {
+            let outcome = Self.run(seed: seed, voters: voters, observers: observers)
+            #expect(outcome.failures.isEmpty, "seed \(seed): \(outcome.failures)")
+            #expect(outcome.isLive, "seed \(seed) does not recover")
+            sent.merge(outcome.sent) { $0 + $1 }
+        }
+        for kind in Self.required where kind != "inform" || observers > 0 {
+            // Alone, a voter has every history that it gives to others.
+            if voters == 1, kind == "truncate" || kind == "commit" { continue }
+            #expect(sent[kind, default: 0] > 0, "no run sent \(kind)")
+        }
+    }
+
+    @Test func `the same seed gives the same run`() {
+        let one = Self.run(seed: 7, voters: 3, observers: 1)
+        let two = Self.run(seed: 7, voters: 3, observers: 1)
+        #expect(one.agreedCount == two.agreedCount)
+        #expect(one.sent == two.sent)
+    }
+}

@@ -1,0 +1,435 @@
+import Zab
+import ZooKeeperModel
+
+/// A small ensemble in one thread: FIFO links, delivery in random order from a seed, disks that
+/// confirm late and lose in a crash what they have not confirmed.
+struct ZabWorld {
+    struct Random {
+        private var state: UInt64
+        init(seed: UInt64) { state = seed &* 0x9e37_79b9_7f4a_7c15 &+ 0x1234_5678_9abc_def1 }
+        mutating func next() -> UInt64 {
+            state &+= 0x9e37_79b9_7f4a_7c15
+            var z = state
+            z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+            z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+            return z ^ (z >> 31)
+        }
+        mutating func below(_ limit: Int) -> Int { Int(next() % UInt64(limit)) }
+        mutating func chance(_ percent: Int) -> Bool { below(100) < percent }
+    }
+
+    enum DiskJob {
+        case append([Proposal])
+        case epoch(EpochKind, Int64)
+        case read(after: Zxid, through: Zxid)
+        case truncate(Zxid)
+        case install(Zxid, [Proposal])
+    }
+
+    struct Server {
+        var id: ServerID
+        var peer: ZabPeer?
+        // Durable.
+        var log: [Proposal] = []
+        /// The log holds nothing up to here: a snapshot does.
+        var snapshot: [Proposal] = []
+        var accepted: Int64 = 0
+        var current: Int64 = 0
+        // Lost in a crash.
+        var jobs: [DiskJob] = []
+        var installing: (zxid: Zxid, slices: [[UInt8]])?
+        /// The tree: every proposal applied, in order.
+        var tree: [Proposal] = []
+        /// How much of the tree is known to be the agreed sequence's beginning.
+        var checked = 0
+        var role = ZabRole.looking
+        var history: [Proposal] { snapshot + log }
+    }
+
+    struct Connection {
+        var id: ConnectionID
+        var learner: Int
+        var leader: Int
+        var toLeader: [LearnerMessage] = []
+        var toLearner: [LearnerMessage] = []
+        var learnerOpen = true
+        var leaderOpen = true
+    }
+
+    var random: Random
+    var servers: [Server]
+    var configuration: (ServerID) -> EnsembleConfiguration
+    var now = Instant(nanoseconds: 0)
+    var notices: [(from: Int, to: Int, notice: ElectionNotification)] = []
+    var connections: [Connection] = []
+    var attempts: [(learner: Int, leader: Int)] = []
+    var nextConnection: UInt64 = 1
+    /// Pairs that cannot talk, one bit each.
+    var cut: UInt64 = 0
+    var slow: [Bool]
+    var failures: [String] = []
+    /// What any server has delivered, in order: the one sequence.
+    var agreed: [Proposal] = []
+    var establishedBy: [Int64: Int] = [:]
+    var proposedCount = 0
+    var committedLogCapacity: Int
+    var sent: [String: Int] = [:]
+
+    init(seed: UInt64, voters: Int, observers: Int = 0, committedLogCapacity: Int = 6) {
+        random = Random(seed: seed)
+        let members = (1...(voters + observers)).map {
+            EnsembleConfiguration.Member(id: ServerID(rawValue: Int64($0)), isObserver: $0 > voters)
+        }
+        configuration = {
+            EnsembleConfiguration(
+                me: $0,
+                members: members,
+                tickTime: .milliseconds(200),
+                initLimit: 10,
+                syncLimit: 5
+            )
+        }
+        self.committedLogCapacity = committedLogCapacity
+        servers = members.map { Server(id: $0.id) }
+        slow = members.map { _ in false }
+    }
+
+    // MARK: - Faults
+
+    mutating func start(_ index: Int) {
+        let history = servers[index].history
+        servers[index].tree = history
+        servers[index].checked = 0
+        servers[index].role = .looking
+        var peer = ZabPeer(
+            configuration: configuration(servers[index].id),
+            lastLoggedZxid: history.last?.zxid ?? .zero,
+            acceptedEpoch: servers[index].accepted,
+            currentEpoch: servers[index].current,
+            recent: Array(history.suffix(committedLogCapacity)),
+            committedLogCapacity: committedLogCapacity
+        )
+        var actions: [ZabAction] = []
+        peer.handle(.start, at: now, actions: &actions)
+        servers[index].peer = peer
+        perform(actions, of: index)
+        for other in servers.indices where other != index && servers[other].peer != nil {
+            feed(.electionConnected(servers[index].id), to: other)
+            feed(.electionConnected(servers[other].id), to: index)
+        }
+    }
+
+    mutating func crash(_ index: Int) {
+        servers[index].peer = nil
+        servers[index].jobs = []
+        servers[index].installing = nil
+        servers[index].role = .looking
+        notices.removeAll { $0.to == index || $0.from == index }
+        attempts.removeAll { $0.learner == index }
+        for at in connections.indices {
+            if connections[at].learner == index { connections[at].learnerOpen = false }
+            if connections[at].leader == index { connections[at].leaderOpen = false }
+        }
+    }
+
+    mutating func setCut(_ one: Int, _ two: Int, _ isCut: Bool) {
+        let pair: UInt64 = 1 << UInt64(min(one, two) * servers.count + max(one, two))
+        if isCut { cut |= pair } else { cut &= ~pair }
+        guard !isCut, servers[one].peer != nil, servers[two].peer != nil else { return }
+        feed(.electionConnected(servers[one].id), to: two)
+        feed(.electionConnected(servers[two].id), to: one)
+    }
+
+    func isCut(_ one: Int, _ two: Int) -> Bool {
+        cut >> UInt64(min(one, two) * servers.count + max(one, two)) & 1 == 1
+    }
+
+    // MARK: - Steps
+
+    mutating func feed(_ input: ZabInput, to index: Int) {
+        guard var peer = servers[index].peer else { return }
+        servers[index].peer = nil
+        var actions: [ZabAction] = []
+        peer.handle(input, at: now, actions: &actions)
+        peer.checkInvariants()
+        servers[index].peer = peer
+        perform(actions, of: index)
+    }
+
+    /// One random thing that can happen now; time passes when nothing else can, or by chance.
+    mutating func step() {
+        var steps: [Step] = []
+        for index in servers.indices where servers[index].peer != nil {
+            // Some disks are slow for a while, so that crashes find work unfinished.
+            guard !servers[index].jobs.isEmpty, !slow[index] || random.chance(5) else { continue }
+            steps.append(.disk(index))
+        }
+        // FIFO for each pair: only its first may be delivered.
+        var seen: UInt64 = 0
+        for at in notices.indices {
+            let (from, to, _) = notices[at]
+            let pair: UInt64 = 1 << UInt64(from * servers.count + to)
+            guard seen & pair == 0 else { continue }
+            seen |= pair
+            if !isCut(from, to) { steps.append(.notice(at)) }
+        }
+        for at in attempts.indices { steps.append(.attempt(at)) }
+        for at in connections.indices {
+            let link = connections[at]
+            let works = !isCut(link.learner, link.leader)
+            if works, link.leaderOpen, !link.toLeader.isEmpty { steps.append(.toLeader(at)) }
+            if works, link.learnerOpen, !link.toLearner.isEmpty { steps.append(.toLearner(at)) }
+            if link.leaderOpen != link.learnerOpen { steps.append(.closed(at)) }
+        }
+        if steps.isEmpty || random.chance(2) {
+            passTime()
+        } else {
+            run(steps[random.below(steps.count)])
+        }
+        connections.removeAll { !$0.leaderOpen && !$0.learnerOpen }
+    }
+
+    private enum Step {
+        case disk(Int), notice(Int), attempt(Int), toLeader(Int), toLearner(Int), closed(Int)
+    }
+
+    private mutating func passTime() {
+        let due = servers.compactMap { $0.peer?.nextDeadline }.min()
+        now = max(due ?? now, now + .milliseconds(1 + random.below(20)))
+        for index in servers.indices {
+            if let at = servers[index].peer?.nextDeadline, at <= now { feed(.wake, to: index) }
+        }
+    }
+
+    private mutating func run(_ step: Step) {
+        switch step {
+        case .disk(let index): finishJob(index)
+        case .notice(let at):
+            let notice = notices.remove(at: at)
+            feed(.notification(from: servers[notice.from].id, notice.notice), to: notice.to)
+        case .attempt(let at):
+            let attempt = attempts.remove(at: at)
+            guard servers[attempt.leader].peer != nil, !isCut(attempt.learner, attempt.leader)
+            else {
+                return feed(.leaderDisconnected(nil), to: attempt.learner)
+            }
+            let id = ConnectionID(rawValue: nextConnection)
+            nextConnection += 1
+            connections.append(
+                Connection(id: id, learner: attempt.learner, leader: attempt.leader)
+            )
+            feed(.learnerConnected(id), to: attempt.leader)
+            feed(.leaderConnected(id), to: attempt.learner)
+        case .toLeader(let at):
+            let message = connections[at].toLeader.removeFirst()
+            feed(.fromLearner(connections[at].id, message), to: connections[at].leader)
+        case .toLearner(let at):
+            let message = connections[at].toLearner.removeFirst()
+            feed(.fromLeader(connections[at].id, message), to: connections[at].learner)
+        case .closed(let at):
+            let link = connections[at]
+            connections[at].leaderOpen = false
+            connections[at].learnerOpen = false
+            if link.leaderOpen { feed(.learnerDisconnected(link.id), to: link.leader) }
+            if link.learnerOpen { feed(.leaderDisconnected(link.id), to: link.learner) }
+        }
+    }
+
+    private mutating func finishJob(_ index: Int) {
+        switch servers[index].jobs.removeFirst() {
+        case .append(var proposals):
+            // Appends in a row may be confirmed together.
+            while random.chance(50), case .append(let more)? = servers[index].jobs.first {
+                proposals += more
+                servers[index].jobs.removeFirst()
+            }
+            servers[index].log += proposals
+            guard let last = proposals.last else { return }
+            feed(.persisted(upTo: last.zxid), to: index)
+        case .epoch(let kind, let epoch):
+            switch kind {
+            case .accepted: servers[index].accepted = epoch
+            case .current: servers[index].current = epoch
+            }
+            feed(.epochStored(kind, epoch), to: index)
+        case .read(let after, let through):
+            let first = servers[index].log.first?.zxid
+            let reaches = first.map { $0.rawValue <= after.rawValue + 1 } ?? false
+            let found = servers[index].log.filter { $0.zxid > after && $0.zxid <= through }
+            feed(.logRead(reaches ? found : nil, isComplete: true), to: index)
+        case .truncate(let place):
+            servers[index].log.removeAll { $0.zxid > place }
+            servers[index].snapshot.removeAll { $0.zxid > place }
+            let history = servers[index].history
+            servers[index].tree = history
+            servers[index].checked = 0
+            feed(
+                .truncated(
+                    lastZxid: history.last?.zxid ?? .zero,
+                    recent: Array(history.suffix(committedLogCapacity))
+                ),
+                to: index
+            )
+        case .install(let zxid, let tree):
+            servers[index].snapshot = tree
+            servers[index].log = []
+            servers[index].tree = tree
+            servers[index].checked = 0
+            feed(.snapshotInstalled(zxid), to: index)
+        }
+    }
+
+    // MARK: - Actions
+
+    private mutating func perform(_ actions: [ZabAction], of index: Int) {
+        for action in actions {
+            switch action {
+            case .sendNotification(let to, let notice):
+                notices.append((index, Int(to.rawValue) - 1, notice))
+            case .connectToLeader(let to):
+                attempts.removeAll { $0.learner == index }
+                attempts.append((index, Int(to.rawValue) - 1))
+            case .send(let id, let message):
+                send(message, over: id, from: index)
+            case .close(let id, _):
+                guard let at = connections.firstIndex(where: { $0.id == id }) else { break }
+                if connections[at].learner == index { connections[at].learnerOpen = false }
+                if connections[at].leader == index { connections[at].leaderOpen = false }
+            case .append(let proposals): servers[index].jobs.append(.append(proposals))
+            case .storeEpoch(let kind, let epoch): servers[index].jobs.append(.epoch(kind, epoch))
+            case .readLog(let after, let through, _):
+                servers[index].jobs.append(.read(after: after, through: through))
+            case .truncate(let place): servers[index].jobs.append(.truncate(place))
+            case .beginInstall(let zxid): servers[index].installing = (zxid, [])
+            case .installSlice(let bytes): servers[index].installing?.slices.append(bytes)
+            case .finishInstall:
+                guard let installing = servers[index].installing else {
+                    failures.append("an install finished that was not begun")
+                    break
+                }
+                servers[index].installing = nil
+                servers[index].jobs.append(
+                    .install(installing.zxid, Self.decode(installing.slices))
+                )
+            case .abandonInstall: servers[index].installing = nil
+            case .startSnapshot(let id):
+                for slice in Self.encode(servers[index].tree) {
+                    pendingDumps.append((index, .snapshotSlice(id, slice)))
+                }
+                pendingDumps.append((index, .snapshotEnd(id)))
+            case .cancelSnapshot: break
+            case .deliver(let proposal): deliver(proposal, at: index)
+            case .roleChanged(let role): change(role, at: index)
+            case .carried(let id, .ping(let zxid, _)):
+                if case .leading = servers[index].role { break }
+                send(.ping(zxid, touched: []), over: id, from: index)
+            case .carried: break
+            case .halt(let reason): failures.append("server \(index + 1) halts: \(reason)")
+            }
+        }
+        while !pendingDumps.isEmpty {
+            let (server, input) = pendingDumps.removeFirst()
+            if servers[server].peer != nil { feed(input, to: server) }
+        }
+    }
+    private var pendingDumps: [(Int, ZabInput)] = []
+
+    private mutating func send(_ message: LearnerMessage, over id: ConnectionID, from index: Int) {
+        Self.count(message, &sent)
+        guard let at = connections.firstIndex(where: { $0.id == id }) else { return }
+        if connections[at].learner == index {
+            connections[at].toLeader.append(message)
+        } else {
+            connections[at].toLearner.append(message)
+        }
+    }
+
+    private static func count(_ message: LearnerMessage, _ sent: inout [String: Int]) {
+        switch message {
+        case .diff: sent["diff", default: 0] += 1
+        case .truncate: sent["truncate", default: 0] += 1
+        case .snapshot: sent["snapshot", default: 0] += 1
+        case .inform: sent["inform", default: 0] += 1
+        case .commit: sent["commit", default: 0] += 1
+        case .upToDate: sent["upToDate", default: 0] += 1
+        case .learnerInfo, .ackEpoch, .ack, .request, .leaderInfo, .snapshotSlice, .snapshotEnd,
+            .newLeader, .proposal, .sync, .ping, .revalidate:
+            break
+        }
+    }
+
+    private mutating func change(_ role: ZabRole, at index: Int) {
+        servers[index].role = role
+        guard case .leading(let epoch) = role else { return }
+        if let other = establishedBy[epoch], other != index {
+            failures.append("epoch \(epoch) led by \(other + 1) and \(index + 1)")
+        }
+        establishedBy[epoch] = index
+        // Nothing that anybody has delivered may be missing or different.
+        check(index)
+        if servers[index].tree.count < agreed.count {
+            failures.append("the leader of epoch \(epoch) lacks committed proposals")
+        }
+    }
+
+    private mutating func deliver(_ proposal: Proposal, at index: Int) {
+        if let last = servers[index].tree.last, last.zxid >= proposal.zxid {
+            failures.append("server \(index + 1) delivers \(proposal.zxid) after \(last.zxid)")
+        }
+        servers[index].tree.append(proposal)
+        check(index)
+    }
+
+    /// One tree is the beginning of the other: then so are all, of the longest seen.
+    private mutating func check(_ index: Int) {
+        let tree = servers[index].tree
+        for place in servers[index].checked..<tree.count {
+            if place == agreed.count {
+                agreed.append(tree[place])
+            } else if agreed[place] != tree[place] {
+                failures.append("server \(index + 1) diverges at \(tree[place].zxid)")
+                return
+            }
+        }
+        servers[index].checked = tree.count
+    }
+
+    // MARK: - Proposing
+
+    var leader: Int? {
+        servers.indices.filter {
+            if case .leading = servers[$0].role { servers[$0].peer != nil } else { false }
+        }.max { (servers[$0].peer?.currentEpoch ?? 0) < (servers[$1].peer?.currentEpoch ?? 0) }
+    }
+
+    mutating func propose(at index: Int) {
+        guard let zxid = servers[index].peer?.nextZxid, case .leading = servers[index].role else {
+            return
+        }
+        proposedCount += 1
+        feed(
+            .propose(Proposal(zxid: zxid, bytes: Array(String(proposedCount).utf8))),
+            to: index
+        )
+    }
+
+    // MARK: - A tree as bytes: two slices
+
+    private static func encode(_ tree: [Proposal]) -> [[UInt8]] {
+        let lines = tree.map {
+            "\($0.zxid.rawValue) \(String(decoding: $0.bytes, as: UTF8.self))\n"
+        }
+        let half = lines.count / 2
+        return [lines[..<half], lines[half...]].map { Array($0.joined().utf8) }
+    }
+
+    private static func decode(_ slices: [[UInt8]]) -> [Proposal] {
+        String(decoding: slices.joined(), as: UTF8.self).split(separator: "\n").map { line in
+            let parts = line.split(separator: " ")
+            return Proposal(
+                zxid: Zxid(rawValue: Int64(parts[0]) ?? -1),
+                bytes: Array(parts[1].utf8)
+            )
+        }
+    }
+}
