@@ -78,6 +78,7 @@ extension JuteReader {
     }
 
     /// The four bytes must lie before `end`.
+    @inline(__always)
     private func word(at index: Int) -> UInt32 {
         UInt32(bytes[index]) << 24 | UInt32(bytes[index + 1]) << 16
             | UInt32(bytes[index + 2]) << 8 | UInt32(bytes[index + 3])

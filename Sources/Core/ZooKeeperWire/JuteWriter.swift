@@ -79,7 +79,10 @@ extension JuteWriter {
 }
 
 extension OutputSpan<UInt8> {
+    // Inlined for certain: out of line, the span's count goes through memory for every byte.
+
     /// The span must have room for four bytes.
+    @inline(__always)
     mutating func appendBigEndian(_ value: Int32) {
         let bits = UInt32(bitPattern: value)
         append(UInt8(truncatingIfNeeded: bits >> 24))
@@ -89,6 +92,7 @@ extension OutputSpan<UInt8> {
     }
 
     /// The span must have room for eight bytes.
+    @inline(__always)
     mutating func appendBigEndian(_ value: Int64) {
         appendBigEndian(Int32(truncatingIfNeeded: value >> 32))
         appendBigEndian(Int32(truncatingIfNeeded: value))
