@@ -24,11 +24,15 @@ struct AccessCheckTests {
         #expect(!AccessCheck.allows(acl("ip", "10.0.0.0/8"), .read, identities: me))
         #expect(
             AccessCheck.allows(
-                acl("digest", "u:other"), .admin,
-                identities: [Identity(scheme: "super", id: "")]))
+                acl("digest", "u:other"),
+                .admin,
+                identities: [Identity(scheme: "super", id: "")]
+            )
+        )
         // Either of two permissions will do.
         #expect(
-            AccessCheck.allows(acl("world", "anyone", .admin), [.read, .admin], identities: []))
+            AccessCheck.allows(acl("world", "anyone", .admin), [.read, .admin], identities: [])
+        )
     }
 
     @Test(arguments: [
@@ -89,7 +93,8 @@ struct AccessCheckTests {
             stored == [
                 ACL(permissions: .read, identity: Self.user),
                 ACL(permissions: .read, identity: other),
-            ] + .open)
+            ] + .open
+        )
     }
 
     @Test func `password hashes show only to who may administer`() {
@@ -99,6 +104,7 @@ struct AccessCheckTests {
         #expect(AccessCheck.masked(list, identities: [Self.user]) == list)
         #expect(
             AccessCheck.masked(list, identities: [Self.local]).map(\.identity.id)
-                == ["u:x", "anyone", "x:x", "::1"])
+                == ["u:x", "anyone", "x:x", "::1"]
+        )
     }
 }

@@ -19,21 +19,37 @@ let firstSession = SessionID(rawValue: 0x100_0000_0000_0001)
 let otherSession = SessionID(rawValue: 0x200_0000_0000_0001)
 
 func transaction(
-    _ zxid: Int64, _ body: TransactionBody, session: SessionID = firstSession
+    _ zxid: Int64,
+    _ body: TransactionBody,
+    session: SessionID = firstSession
 ) -> Transaction {
     Transaction(
-        session: session, cxid: 0, zxid: Zxid(rawValue: zxid),
-        time: Timestamp(rawValue: 1_000_000 + zxid), body: body)
+        session: session,
+        cxid: 0,
+        zxid: Zxid(rawValue: zxid),
+        time: Timestamp(rawValue: 1_000_000 + zxid),
+        body: body
+    )
 }
 
 func creation(
-    _ path: ZnodePath, data: [UInt8]? = [1], acl: [ACL] = .open, ephemeral: Bool = false,
-    cversion: Int32 = -1, kind: CreateKind = .create
+    _ path: ZnodePath,
+    data: [UInt8]? = [1],
+    acl: [ACL] = .open,
+    ephemeral: Bool = false,
+    cversion: Int32 = -1,
+    kind: CreateKind = .create
 ) -> TransactionBody {
     .create(
         CreateTransaction(
-            path: path, data: data, acl: acl, isEphemeral: ephemeral, parentCVersion: cversion,
-            kind: kind))
+            path: path,
+            data: data,
+            acl: acl,
+            isEphemeral: ephemeral,
+            parentCVersion: cversion,
+            kind: kind
+        )
+    )
 }
 
 extension ZnodeTree {
@@ -42,13 +58,17 @@ extension ZnodeTree {
     mutating func apply(_ body: TransactionBody, session: SessionID = firstSession) -> ApplyResult {
         var changes: [TreeChange] = []
         return apply(
-            transaction(lastZxid.rawValue + 1, body, session: session), changes: &changes)
+            transaction(lastZxid.rawValue + 1, body, session: session),
+            changes: &changes
+        )
     }
 
     mutating func changes(of body: TransactionBody, session: SessionID = firstSession) -> [String] {
         var changes: [TreeChange] = []
         _ = apply(
-            transaction(lastZxid.rawValue + 1, body, session: session), changes: &changes)
+            transaction(lastZxid.rawValue + 1, body, session: session),
+            changes: &changes
+        )
         return changes.map { "\($0.kind) \($0.path)" }
     }
 
@@ -62,7 +82,8 @@ extension ZnodeTree {
             let path = path(of: index)
             result.append(
                 "\(path) \(persistedStat(of: index)) \(data(of: index).map { "\($0)" } ?? "null") "
-                    + "\(acl(of: index)) \(children(of: index).map { "\($0)" }.sorted())")
+                    + "\(acl(of: index)) \(children(of: index).map { "\($0)" }.sorted())"
+            )
             for name in children(of: index) {
                 if let child = find(path.appending(name)) { pending.append(child) }
             }

@@ -14,12 +14,20 @@ struct NaiveTree {
             let time = Timestamp(rawValue: 0)
             znodes[path] = Znode(
                 stat: PersistedStat(
-                    czxid: .zero, mzxid: .zero, ctime: time, mtime: time, version: 0, cversion: 0,
-                    aversion: path == "/zookeeper/config" ? -1 : 0, ephemeralOwner: 0,
-                    pzxid: .zero),
+                    czxid: .zero,
+                    mzxid: .zero,
+                    ctime: time,
+                    mtime: time,
+                    version: 0,
+                    cversion: 0,
+                    aversion: path == "/zookeeper/config" ? -1 : 0,
+                    ephemeralOwner: 0,
+                    pzxid: .zero
+                ),
                 data: [],
                 acl: path == "/zookeeper/config"
-                    ? [ACL(permissions: .read, identity: .anyone)] : .open)
+                    ? [ACL(permissions: .read, identity: .anyone)] : .open
+            )
         }
     }
 
@@ -28,7 +36,12 @@ struct NaiveTree {
     }
 
     mutating func create(
-        _ path: ZnodePath, data: [UInt8]?, acl: [ACL], owner: Int64, cversion: Int32, zxid: Zxid,
+        _ path: ZnodePath,
+        data: [UInt8]?,
+        acl: [ACL],
+        owner: Int64,
+        cversion: Int32,
+        zxid: Zxid,
         time: Timestamp
     ) -> Bool {
         guard let parent = path.parent, var above = znodes[parent] else { return false }
@@ -43,9 +56,19 @@ struct NaiveTree {
         }
         znodes[path] = Znode(
             stat: PersistedStat(
-                czxid: zxid, mzxid: zxid, ctime: time, mtime: time, version: 0, cversion: 0,
-                aversion: 0, ephemeralOwner: owner, pzxid: zxid),
-            data: data, acl: acl)
+                czxid: zxid,
+                mzxid: zxid,
+                ctime: time,
+                mtime: time,
+                version: 0,
+                cversion: 0,
+                aversion: 0,
+                ephemeralOwner: owner,
+                pzxid: zxid
+            ),
+            data: data,
+            acl: acl
+        )
         return true
     }
 
@@ -59,7 +82,11 @@ struct NaiveTree {
     }
 
     mutating func set(
-        _ path: ZnodePath, _ data: [UInt8]?, version: Int32, zxid: Zxid, time: Timestamp
+        _ path: ZnodePath,
+        _ data: [UInt8]?,
+        version: Int32,
+        zxid: Zxid,
+        time: Timestamp
     ) -> Bool {
         guard var znode = znodes[path] else { return false }
         znode.data = data
@@ -75,12 +102,18 @@ struct NaiveTree {
         let children = Int32(children(of: path).count)
         let owner = znode.stat.ephemeralOwner
         return Stat(
-            czxid: znode.stat.czxid, mzxid: znode.stat.mzxid, ctime: znode.stat.ctime,
-            mtime: znode.stat.mtime, version: znode.stat.version,
-            cversion: znode.stat.cversion * 2 - children, aversion: znode.stat.aversion,
+            czxid: znode.stat.czxid,
+            mzxid: znode.stat.mzxid,
+            ctime: znode.stat.ctime,
+            mtime: znode.stat.mtime,
+            version: znode.stat.version,
+            cversion: znode.stat.cversion * 2 - children,
+            aversion: znode.stat.aversion,
             ephemeralOwner: SessionID(rawValue: owner == .min ? 0 : owner),
-            dataLength: Int32(znode.data?.count ?? 0), numChildren: children,
-            pzxid: znode.stat.pzxid)
+            dataLength: Int32(znode.data?.count ?? 0),
+            numChildren: children,
+            pzxid: znode.stat.pzxid
+        )
     }
 
     /// Bit by bit.

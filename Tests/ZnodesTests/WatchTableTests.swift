@@ -15,8 +15,11 @@ struct NaiveWatches {
     mutating func fire(_ change: TreeChange) -> [String] {
         var told: [String] = []
         func tell(
-            _ kind: WatchEvent.Kind, _ path: ZnodePath, _ kinds: Set<WatchKind>,
-            recursive: Bool, except: Set<UInt64>
+            _ kind: WatchEvent.Kind,
+            _ path: ZnodePath,
+            _ kinds: Set<WatchKind>,
+            recursive: Bool,
+            except: Set<UInt64>
         ) -> Set<UInt64> {
             let matching = watches.filter { watch in
                 (watch.path == path && kinds.contains(watch.kind))
@@ -40,12 +43,22 @@ struct NaiveWatches {
             _ = tell(.created, change.path, [.data, .persistent], recursive: true, except: [])
         case .deleted:
             let found = tell(
-                .deleted, change.path, [.data, .persistent], recursive: true, except: [])
+                .deleted,
+                change.path,
+                [.data, .persistent],
+                recursive: true,
+                except: []
+            )
             _ = tell(.deleted, change.path, [.child], recursive: false, except: found)
         }
         if let parent = change.path.parent {
             _ = tell(
-                .childrenChanged, parent, [.child, .persistent], recursive: false, except: [])
+                .childrenChanged,
+                parent,
+                [.child, .persistent],
+                recursive: false,
+                except: []
+            )
         }
         return told
     }
@@ -53,7 +66,9 @@ struct NaiveWatches {
 
 struct WatchTableTests {
     private func fire(
-        _ table: inout WatchTable, _ kind: TreeChange.Kind, _ path: ZnodePath,
+        _ table: inout WatchTable,
+        _ kind: TreeChange.Kind,
+        _ path: ZnodePath,
         mayRead: (ConnectionID, [ACL]) -> Bool = { _, _ in true }
     ) -> [String] {
         var events: [FiredWatch] = []
@@ -72,19 +87,28 @@ struct WatchTableTests {
         var table = WatchTable()
         for watch in watches {
             table.add(
-                watch.kind, watch.path, for: ConnectionID(rawValue: watch.connection))
+                watch.kind,
+                watch.path,
+                for: ConnectionID(rawValue: watch.connection)
+            )
         }
         return table
     }
 
     @Test func `a deletion tells data watchers, then child watchers, then the parent's`() {
         var table = table(
-            (1, .child, "/a"), (2, .data, "/a/b"), (3, .child, "/a/b"), (1, .data, "/a/b"),
-            (1, .child, "/a/b"), (9, .data, "/a"))
+            (1, .child, "/a"),
+            (2, .data, "/a/b"),
+            (3, .child, "/a/b"),
+            (1, .data, "/a/b"),
+            (1, .child, "/a/b"),
+            (9, .data, "/a")
+        )
         #expect(
             fire(&table, .deleted, "/a/b") == [
                 "1 deleted /a/b", "2 deleted /a/b", "3 deleted /a/b", "1 childrenChanged /a",
-            ])
+            ]
+        )
         #expect(table.watchCount == 1)
         #expect(fire(&table, .deleted, "/a/b").isEmpty)
     }
@@ -94,7 +118,8 @@ struct WatchTableTests {
         #expect(
             fire(&table, .created, "/a") == [
                 "1 created /a", "2 childrenChanged /", "3 childrenChanged /",
-            ])
+            ]
+        )
         #expect(table.watchCount == 1, "a child watch waits on")
     }
 
@@ -106,8 +131,11 @@ struct WatchTableTests {
 
     @Test func `persistent watches stay, and one connection hears one event`() {
         var table = table(
-            (1, .persistent, "/a"), (1, .data, "/a"), (1, .persistentRecursive, "/"),
-            (1, .persistentRecursive, "/a"))
+            (1, .persistent, "/a"),
+            (1, .data, "/a"),
+            (1, .persistentRecursive, "/"),
+            (1, .persistentRecursive, "/a")
+        )
         #expect(fire(&table, .dataChanged, "/a") == ["1 dataChanged /a"])
         #expect(fire(&table, .deleted, "/a") == ["1 deleted /a"])
         #expect(fire(&table, .created, "/a/b") == ["1 created /a/b", "1 childrenChanged /a"])
@@ -132,7 +160,12 @@ struct WatchTableTests {
         var table = table((1, .data, "/a"), (1, .child, "/"))
         var events: [FiredWatch] = []
         let change = TreeChange(
-            kind: .created, path: "/a", zxid: .zero, acl: .creator, parentACL: .open)
+            kind: .created,
+            path: "/a",
+            zxid: .zero,
+            acl: .creator,
+            parentACL: .open
+        )
         table.trigger(change, mayRead: { _, acl in acl == .open }, events: &events)
         #expect(events.map(\.event.kind) == [.childrenChanged])
     }
@@ -140,7 +173,11 @@ struct WatchTableTests {
     @Test func `removal goes by type and says when there was nothing`() {
         let one = ConnectionID(rawValue: 1)
         var table = table(
-            (1, .data, "/a"), (1, .child, "/a"), (1, .persistent, "/a"), (2, .data, "/a"))
+            (1, .data, "/a"),
+            (1, .child, "/a"),
+            (1, .persistent, "/a"),
+            (2, .data, "/a")
+        )
         #expect(table.watchCount == 3)
         #expect(table.remove(.data, "/a", for: one) == true)
         #expect(table.remove(.data, "/a", for: one) == false)
@@ -190,12 +227,17 @@ struct WatchTableTests {
             case 12..<17:
                 let kinds: [TreeChange.Kind] = [.created, .deleted, .dataChanged]
                 let change = TreeChange(
-                    kind: path.isRoot ? .dataChanged : kinds[step % 3], path: path, zxid: .zero)
+                    kind: path.isRoot ? .dataChanged : kinds[step % 3],
+                    path: path,
+                    zxid: .zero
+                )
                 var events: [FiredWatch] = []
                 table.trigger(change, mayRead: { _, _ in true }, events: &events)
                 #expect(
                     events.map { "\($0.connection.rawValue) \($0.event.kind) \($0.event.path)" }
-                        == model.fire(change), "step \(step)")
+                        == model.fire(change),
+                    "step \(step)"
+                )
             case 17..<19:
                 let type: WatcherType = [.children, .data, .any][step % 3]
                 let removed = model.watches.filter {

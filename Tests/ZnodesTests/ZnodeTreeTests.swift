@@ -83,13 +83,15 @@ struct ZnodeTreeTests {
             .multi([
                 creation("/a"), .error(.badVersion), .error(.runtimeInconsistency),
                 creation("/b"),
-            ]))
+            ])
+        )
         #expect(
             result
                 == .multi([
                     .failure(.ok), .failure(.badVersion), .failure(.runtimeInconsistency),
                     .failure(.runtimeInconsistency),
-                ]))
+                ])
+        )
         #expect(tree.contents == before)
         #expect(tree.lastZxid == Zxid(rawValue: 1))
     }
@@ -100,9 +102,11 @@ struct ZnodeTreeTests {
             of: .multi([
                 creation("/a"), creation("/a/b"), .check("/a", version: 0),
                 .setData("/a/b", data: [2], version: 1), .delete("/a/b"),
-            ]))
+            ])
+        )
         #expect(
-            changes == ["created /a", "created /a/b", "dataChanged /a/b", "deleted /a/b"])
+            changes == ["created /a", "created /a/b", "dataChanged /a/b", "deleted /a/b"]
+        )
         #expect(tree.stat("/a")?.numChildren == 0)
         tree.checkInvariants()
     }
@@ -152,7 +156,11 @@ struct ZnodeTreeTests {
             var next: ZnodeIndex? = .root
             while let start = next {
                 next = tree.reclaimable(
-                    from: start, limit: 3, now: Timestamp(rawValue: now), paths: &found)
+                    from: start,
+                    limit: 3,
+                    now: Timestamp(rawValue: now),
+                    paths: &found
+                )
             }
             return found.sorted()
         }
@@ -191,8 +199,11 @@ struct ZnodeTreeTests {
         var tree = ZnodeTree()
         var changes: [TreeChange] = []
         tree.setConfiguration(
-            [0x78], version: Zxid(rawValue: 0x100), time: Timestamp(rawValue: 5),
-            changes: &changes)
+            [0x78],
+            version: Zxid(rawValue: 0x100),
+            time: Timestamp(rawValue: 5),
+            changes: &changes
+        )
         let stat = try #require(tree.stat("/zookeeper/config"))
         #expect(stat.version == -1 && stat.mzxid == Zxid(rawValue: 0x100))
         #expect(changes.map(\.path) == ["/zookeeper/config"])

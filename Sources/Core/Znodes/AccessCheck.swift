@@ -11,7 +11,9 @@ package enum AccessCheck {
 
     /// An empty list allows everything, as do `identities` with a super user.
     package static func allows(
-        _ acl: [ACL], _ needed: Permissions, identities: [Identity]
+        _ acl: [ACL],
+        _ needed: Permissions,
+        identities: [Identity]
     ) -> Bool {
         if acl.isEmpty { return true }
         for entry in acl where !entry.permissions.isDisjoint(with: needed) {
@@ -34,7 +36,8 @@ package enum AccessCheck {
     /// The list as a create or setACL stores it: duplicates removed, `auth` replaced by what the
     /// connection has authenticated as. Throws INVALIDACL.
     package static func fixedUp(
-        _ acl: [ACL], identities: [Identity]
+        _ acl: [ACL],
+        identities: [Identity]
     ) throws(ErrorCode) -> [ACL] {
         // The one list that nearly every create sends.
         if acl.count == 1, acl[0].identity.isAnyone { return acl }

@@ -10,7 +10,10 @@ struct AddressPrefix: Hashable, Sendable {
     /// Nil for anything else.
     init?(_ text: String) {
         let parts = Array(text.utf8).split(
-            separator: UInt8(ascii: "/"), maxSplits: 1, omittingEmptySubsequences: false)
+            separator: UInt8(ascii: "/"),
+            maxSplits: 1,
+            omittingEmptySubsequences: false
+        )
         guard let first = parts.first,
             let address = Self.version4(first) ?? Self.version6(first)
         else { return nil }

@@ -106,7 +106,8 @@ struct HashIndex: Sendable {
             while index != Self.none {
                 precondition(
                     bucket(of: entries[index].hash) == position,
-                    "\(index) is in bucket \(position) by mistake")
+                    "\(index) is in bucket \(position) by mistake"
+                )
                 chained += 1
                 index = entries[index].next
             }

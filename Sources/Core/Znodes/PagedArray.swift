@@ -16,11 +16,13 @@ struct PagedArray<Element: Sendable>: Sendable {
     subscript(index: UInt32) -> Element {
         @inline(__always) _read {
             yield pages[Int(truncatingIfNeeded: index >> Self.shift)][
-                Int(truncatingIfNeeded: index & Self.mask)]
+                Int(truncatingIfNeeded: index & Self.mask)
+            ]
         }
         @inline(__always) _modify {
             yield &pages[Int(truncatingIfNeeded: index >> Self.shift)][
-                Int(truncatingIfNeeded: index & Self.mask)]
+                Int(truncatingIfNeeded: index & Self.mask)
+            ]
         }
     }
 

@@ -193,7 +193,11 @@ struct PathTable: Sendable {
     /// Adds the path that the first `end` bytes spell, which must not be there yet. Its name starts
     /// at `nameStart`: after the last slash, or at 0 with ``floor`` for a parent.
     mutating func insert(
-        _ path: [UInt8], upTo end: Int, nameStart: Int, parent: UInt32, marked: Bool = false
+        _ path: [UInt8],
+        upTo end: Int,
+        nameStart: Int,
+        parent: UInt32,
+        marked: Bool = false
     ) -> UInt32 {
         var name = PackedName(path, from: nameStart, to: end)
         if end - nameStart > PackedName.capacity {
@@ -228,7 +232,9 @@ struct PathTable: Sendable {
     mutating func remove(_ slot: UInt32) {
         let removed = slots[slot]
         precondition(
-            removed.childCount == 0, "slot \(slot) has \(removed.childCount) children")
+            removed.childCount == 0,
+            "slot \(slot) has \(removed.childCount) children"
+        )
         index.remove(slot)
         if let long = removed.name.longIndex {
             longNames[long] = []

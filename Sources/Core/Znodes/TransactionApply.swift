@@ -19,7 +19,8 @@ package import ZooKeeperModel
 extension ZnodeTree {
     /// Applies a transaction and tells what it changed, in the order of the changes.
     package mutating func apply(
-        _ transaction: Transaction, changes: inout [TreeChange]
+        _ transaction: Transaction,
+        changes: inout [TreeChange]
     ) -> ApplyResult {
         // Also what changes nothing took its zxid.
         defer { lastZxid = max(lastZxid, transaction.zxid) }
@@ -31,7 +32,9 @@ extension ZnodeTree {
 
     /// All parts, or none if one of them is an error.
     private mutating func apply(
-        _ parts: [TransactionBody], of transaction: Transaction, changes: inout [TreeChange]
+        _ parts: [TransactionBody],
+        of transaction: Transaction,
+        changes: inout [TreeChange]
     ) -> [PartResult] {
         var results: [PartResult] = []
         results.reserveCapacity(parts.count)
@@ -57,7 +60,9 @@ extension ZnodeTree {
     }
 
     private mutating func apply(
-        _ body: TransactionBody, of transaction: Transaction, changes: inout [TreeChange]
+        _ body: TransactionBody,
+        of transaction: Transaction,
+        changes: inout [TreeChange]
     ) -> PartResult {
         switch body {
         case .create(let create):
@@ -70,8 +75,14 @@ extension ZnodeTree {
                 records[index].mzxid <= transaction.zxid
             else { return .failure(.noNode) }
             setData(
-                of: index, path: path, data, version: version, zxid: transaction.zxid,
-                time: transaction.time, changes: &changes)
+                of: index,
+                path: path,
+                data,
+                version: version,
+                zxid: transaction.zxid,
+                time: transaction.time,
+                changes: &changes
+            )
             return .stat(stat(of: ZnodeIndex(rawValue: index)))
         case .setACL(let path, let acl, let version):
             guard let index = find(path, notAfter: transaction.zxid) else {
@@ -99,7 +110,9 @@ extension ZnodeTree {
     }
 
     private mutating func create(
-        _ create: CreateTransaction, of transaction: Transaction, changes: inout [TreeChange]
+        _ create: CreateTransaction,
+        of transaction: Transaction,
+        changes: inout [TreeChange]
     ) -> PartResult {
         if create.path.isRoot { return .failure(.nodeExists) }
         guard let parent = parentIndex(of: create.path),
@@ -120,20 +133,39 @@ extension ZnodeTree {
         case .timeToLive(let milliseconds): owner = .timeToLive(milliseconds)
         }
         let stat = PersistedStat(
-            czxid: transaction.zxid, mzxid: transaction.zxid, ctime: transaction.time,
-            mtime: transaction.time, version: 0, cversion: 0, aversion: 0,
-            ephemeralOwner: owner.persisted, pzxid: transaction.zxid)
+            czxid: transaction.zxid,
+            mzxid: transaction.zxid,
+            ctime: transaction.time,
+            mtime: transaction.time,
+            version: 0,
+            cversion: 0,
+            aversion: 0,
+            ephemeralOwner: owner.persisted,
+            pzxid: transaction.zxid
+        )
         let index = insert(
-            create.path, parent: parent, data: create.data, acl: acls.use(create.acl), stat: stat)
+            create.path,
+            parent: parent,
+            data: create.data,
+            acl: acls.use(create.acl),
+            stat: stat
+        )
         changes.append(
             TreeChange(
-                kind: .created, path: create.path, zxid: transaction.zxid,
-                acl: acls.acl(at: records[index].acl), parentACL: acls.acl(at: records[parent].acl)))
+                kind: .created,
+                path: create.path,
+                zxid: transaction.zxid,
+                acl: acls.acl(at: records[index].acl),
+                parentACL: acls.acl(at: records[parent].acl)
+            )
+        )
         return .created(create.path, self.stat(of: ZnodeIndex(rawValue: index)))
     }
 
     private mutating func delete(
-        _ path: ZnodePath, zxid: Zxid, changes: inout [TreeChange]
+        _ path: ZnodePath,
+        zxid: Zxid,
+        changes: inout [TreeChange]
     ) -> PartResult {
         if path.isRoot { return .failure(.badArguments) }
         if let parent = parentIndex(of: path), records[parent].pzxid < zxid {
@@ -165,18 +197,31 @@ extension ZnodeTree {
     }
 
     private mutating func deleteLeaf(
-        _ index: UInt32, path: ZnodePath, zxid: Zxid, changes: inout [TreeChange]
+        _ index: UInt32,
+        path: ZnodePath,
+        zxid: Zxid,
+        changes: inout [TreeChange]
     ) {
         changes.append(
             TreeChange(
-                kind: .deleted, path: path, zxid: zxid, acl: acls.acl(at: records[index].acl),
-                parentACL: acls.acl(at: records[paths.parent(of: index)].acl)))
+                kind: .deleted,
+                path: path,
+                zxid: zxid,
+                acl: acls.acl(at: records[index].acl),
+                parentACL: acls.acl(at: records[paths.parent(of: index)].acl)
+            )
+        )
         remove(index, pathLength: path.bytes.count)
     }
 
     private mutating func setData(
-        of index: UInt32, path: ZnodePath, _ data: [UInt8]?, version: Int32, zxid: Zxid,
-        time: Timestamp, changes: inout [TreeChange]
+        of index: UInt32,
+        path: ZnodePath,
+        _ data: [UInt8]?,
+        version: Int32,
+        zxid: Zxid,
+        time: Timestamp,
+        changes: inout [TreeChange]
     ) {
         subtractFromDigest(index)
         approximateDataSize += (data?.count ?? 0) - (records[index].data?.count ?? 0)
@@ -187,8 +232,13 @@ extension ZnodeTree {
         addToDigest(index)
         changes.append(
             TreeChange(
-                kind: .dataChanged, path: path.isRoot ? .root : path, zxid: zxid,
-                acl: acls.acl(at: records[index].acl), parentACL: []))
+                kind: .dataChanged,
+                path: path.isRoot ? .root : path,
+                zxid: zxid,
+                acl: acls.acl(at: records[index].acl),
+                parentACL: []
+            )
+        )
     }
 
     private mutating func setACL(of index: UInt32, _ acl: [ACL], version: Int32) {
@@ -223,12 +273,21 @@ extension ZnodeTree {
 
     /// Sets `/zookeeper/config` outside any transaction, as members do when they start.
     package mutating func setConfiguration(
-        _ text: [UInt8], version: Zxid, time: Timestamp, changes: inout [TreeChange]
+        _ text: [UInt8],
+        version: Zxid,
+        time: Timestamp,
+        changes: inout [TreeChange]
     ) {
         let path: ZnodePath = "/zookeeper/config"
         guard let index = paths.find(path.bytes) else { return }
         setData(
-            of: index, path: path, text, version: -1, zxid: version, time: time,
-            changes: &changes)
+            of: index,
+            path: path,
+            text,
+            version: -1,
+            zxid: version,
+            time: time,
+            changes: &changes
+        )
     }
 }

@@ -19,7 +19,11 @@ package struct TreeChange: Hashable, Sendable {
     package var parentACL: [ACL]
 
     package init(
-        kind: Kind, path: ZnodePath, zxid: Zxid, acl: [ACL] = .open, parentACL: [ACL] = .open
+        kind: Kind,
+        path: ZnodePath,
+        zxid: Zxid,
+        acl: [ACL] = .open,
+        parentACL: [ACL] = .open
     ) {
         self.kind = kind
         self.path = path

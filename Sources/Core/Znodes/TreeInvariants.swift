@@ -17,7 +17,9 @@ extension ZnodeTree {
             precondition(visited <= count, "more than \(count) znodes are linked")
             let path = paths.path(of: index)
             precondition(
-                paths.find(path) == index, "\(ZnodePath(bytes: path)) is not found at \(index)")
+                paths.find(path) == index,
+                "\(ZnodePath(bytes: path)) is not found at \(index)"
+            )
             let record = records[index]
             size += path.count + (record.data?.count ?? 0)
             aclUses[record.acl, default: 0] += 1
@@ -25,12 +27,14 @@ extension ZnodeTree {
                 ephemerals += 1
                 precondition(
                     ephemeralIndexes[session]?.contains(index) == true,
-                    "\(ZnodePath(bytes: path)) is missing from the ephemerals of \(session)")
+                    "\(ZnodePath(bytes: path)) is missing from the ephemerals of \(session)"
+                )
             }
             let isExcluded = TreeDigest.excludes(path)
             precondition(
                 paths.isMarked(index) == isExcluded,
-                "\(ZnodePath(bytes: path)) has the wrong digest mark")
+                "\(ZnodePath(bytes: path)) has the wrong digest mark"
+            )
             if !isExcluded, count <= 10_000 {
                 let state = TreeDigest.contentState(path: path, data: record.data)
                 sum &+= TreeDigest.znodeDigest(contentState: state, stat: record.stat)
@@ -42,29 +46,37 @@ extension ZnodeTree {
                 children += 1
                 precondition(paths.parent(of: child) == index, "\(child) has another parent")
                 precondition(
-                    records[child].previousSibling == previous, "\(child) has a wrong sibling")
+                    records[child].previousSibling == previous,
+                    "\(child) has a wrong sibling"
+                )
                 pending.append(child)
                 previous = child
                 child = records[child].nextSibling
             }
             precondition(
                 children == paths.childCount(of: index),
-                "\(ZnodePath(bytes: path)) has \(children) children linked")
+                "\(ZnodePath(bytes: path)) has \(children) children linked"
+            )
         }
         precondition(visited == count, "\(visited) of \(count) znodes are linked")
         precondition(
-            size == approximateDataSize, "the data size is \(size), not \(approximateDataSize)")
+            size == approximateDataSize,
+            "the data size is \(size), not \(approximateDataSize)"
+        )
         precondition(
             ephemerals == ephemeralCount
                 && ephemeralIndexes.values.reduce(0) { $0 + $1.count } == ephemerals,
-            "there are \(ephemerals) ephemerals, not \(ephemeralCount)")
+            "there are \(ephemerals) ephemerals, not \(ephemeralCount)"
+        )
         precondition(
             ephemeralIndexes.values.allSatisfy { !$0.isEmpty },
-            "a session without ephemerals is listed")
+            "a session without ephemerals is listed"
+        )
         for index in 1..<max(acls.endIndex, 1) {
             precondition(
                 acls.useCount(at: index) == aclUses[index] ?? 0,
-                "ACL \(index) has \(aclUses[index] ?? 0) uses, not \(acls.useCount(at: index))")
+                "ACL \(index) has \(aclUses[index] ?? 0) uses, not \(acls.useCount(at: index))"
+            )
         }
         precondition(count > 10_000 || sum == digest, "the digest is \(sum), not \(digest)")
     }

@@ -53,8 +53,11 @@ package struct SnapshotDump: Sendable {
                 paths.appendName(of: index, to: &path)
             }
             encoder.add(
-                path: ZnodePath(bytes: path), data: records[index].data,
-                aclID: ACLTable.id(of: records[index].acl), stat: records[index].stat)
+                path: ZnodePath(bytes: path),
+                data: records[index].data,
+                aclID: ACLTable.id(of: records[index].acl),
+                stat: records[index].stat
+            )
             if let next = successor(of: index) {
                 phase = .znodes(next: next)
             } else {
@@ -133,7 +136,8 @@ package struct SnapshotLoader: Sendable {
     private mutating func insert(_ znode: SnapshotZnode) throws(TreeSnapshotError) {
         guard let acl = aclIndex(of: znode.aclID) else {
             throw TreeSnapshotError(
-                reason: "\(znode.path) names the ACL \(znode.aclID), which is not listed")
+                reason: "\(znode.path) names the ACL \(znode.aclID), which is not listed"
+            )
         }
         let parent: UInt32
         if znode.path.isRoot {
@@ -152,7 +156,12 @@ package struct SnapshotLoader: Sendable {
         }
         tree.acls.use(at: acl)
         _ = tree.insert(
-            znode.path, parent: parent, data: znode.data, acl: acl, stat: znode.stat)
+            znode.path,
+            parent: parent,
+            data: znode.data,
+            acl: acl,
+            stat: znode.stat
+        )
     }
 
     private func aclIndex(of id: Int64) -> UInt32? {

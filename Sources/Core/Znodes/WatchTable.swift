@@ -125,7 +125,9 @@ struct WatchKinds: OptionSet, Sendable {
 extension WatchTable {
     /// Any bytes may be watched; the empty path is the root.
     package mutating func add(
-        _ kind: WatchKind, _ path: ZnodePath, for connection: ConnectionID
+        _ kind: WatchKind,
+        _ path: ZnodePath,
+        for connection: ConnectionID
     ) {
         let kind = WatchKinds(kind)
         let place = connectionPlace(connection)
@@ -162,7 +164,9 @@ extension WatchTable {
 
     /// Whether the connection has such a watch; if not, checkWatches answers NOWATCHER.
     package func contains(
-        _ type: WatcherType, _ path: ZnodePath, for connection: ConnectionID
+        _ type: WatcherType,
+        _ path: ZnodePath,
+        for connection: ConnectionID
     ) -> Bool {
         guard let watch = find(path, by: connection) else { return false }
         return !watches[watch].kinds.isDisjoint(with: WatchKinds(type))
@@ -171,7 +175,9 @@ extension WatchTable {
     /// False when there was none to remove: NOWATCHER. `.data` and `.children` mean the one-shot
     /// watches alone, `.any` means persistent ones too.
     package mutating func remove(
-        _ type: WatcherType, _ path: ZnodePath, for connection: ConnectionID
+        _ type: WatcherType,
+        _ path: ZnodePath,
+        for connection: ConnectionID
     ) -> Bool {
         guard let watch = find(path, by: connection) else { return false }
         let kinds = watches[watch].kinds
@@ -313,7 +319,10 @@ extension WatchTable {
     }
 
     private mutating func insert(
-        _ path: [UInt8], upTo end: Int, nameStart: Int, parent: UInt32
+        _ path: [UInt8],
+        upTo end: Int,
+        nameStart: Int,
+        parent: UInt32
     ) -> UInt32 {
         let slot = paths.insert(path, upTo: end, nameStart: nameStart, parent: parent)
         if slot == firstOnPath.count { firstOnPath.append(PathTable.none) }
@@ -341,7 +350,8 @@ extension WatchTable {
     /// `mayRead` is asked whether a connection has READ on an ACL; one that has not hears nothing,
     /// but its one-shot watch is used up.
     package mutating func trigger(
-        _ change: TreeChange, mayRead: (ConnectionID, [ACL]) -> Bool,
+        _ change: TreeChange,
+        mayRead: (ConnectionID, [ACL]) -> Bool,
         events: inout [FiredWatch]
     ) {
         if connectionIndexes.isEmpty { return }
@@ -360,9 +370,20 @@ extension WatchTable {
             kind = .deleted
             let event = WatchEvent(kind: kind, path: change.path, zxid: change.zxid)
             let told = fire(
-                event, [.data, .persistent], acl: change.acl, mayRead: mayRead, events: &events)
+                event,
+                [.data, .persistent],
+                acl: change.acl,
+                mayRead: mayRead,
+                events: &events
+            )
             fire(
-                event, .child, except: told, acl: change.acl, mayRead: mayRead, events: &events)
+                event,
+                .child,
+                except: told,
+                acl: change.acl,
+                mayRead: mayRead,
+                events: &events
+            )
         }
         guard let end = change.path.bytes.lastIndex(of: UInt8(ascii: "/")),
             let slot = paths.find(change.path.bytes, upTo: end),
@@ -371,15 +392,23 @@ extension WatchTable {
         let parent = ZnodePath(bytes: paths.path(of: slot))
         fire(
             WatchEvent(kind: .childrenChanged, path: parent, zxid: change.zxid),
-            [.child, .persistent], acl: change.parentACL, mayRead: mayRead, events: &events)
+            [.child, .persistent],
+            acl: change.parentACL,
+            mayRead: mayRead,
+            events: &events
+        )
     }
 
     /// Tells the watchers of the event's path that have one of these kinds, and, but for child
     /// events, the recursive watchers there and above. Returns whom it found, sorted.
     @discardableResult
     private mutating func fire(
-        _ event: WatchEvent, _ kinds: WatchKinds, except told: [ConnectionID] = [], acl: [ACL],
-        mayRead: (ConnectionID, [ACL]) -> Bool, events: inout [FiredWatch]
+        _ event: WatchEvent,
+        _ kinds: WatchKinds,
+        except told: [ConnectionID] = [],
+        acl: [ACL],
+        mayRead: (ConnectionID, [ACL]) -> Bool,
+        events: inout [FiredWatch]
     ) -> [ConnectionID] {
         var found: [ConnectionID] = []
         let bytes = event.path.bytes
@@ -392,7 +421,8 @@ extension WatchTable {
                     found.append(connections[watches[watch].connection].id)
                     setKinds(
                         of: watch,
-                        to: present.subtracting(kinds.intersection([.data, .child])))
+                        to: present.subtracting(kinds.intersection([.data, .child]))
+                    )
                     unlinkIfEmpty(watch)
                 }
                 watch = next
@@ -453,7 +483,8 @@ extension WatchTable {
                 precondition(
                     record.connection == place && record.previousOfConnection == previous
                         && !record.kinds.isEmpty,
-                    "watch \(watch) of \(id) is linked wrongly")
+                    "watch \(watch) of \(id) is linked wrongly"
+                )
                 pairs += 1
                 counted += record.kinds.count
                 recursive += record.kinds.contains(.persistentRecursive) ? 1 : 0
@@ -472,13 +503,17 @@ extension WatchTable {
                 watch = watches[watch].nextOnPath
             }
             precondition(
-                paths.find(paths.path(of: slot)) == slot, "the path of slot \(slot) is lost")
+                paths.find(paths.path(of: slot)) == slot,
+                "the path of slot \(slot) is lost"
+            )
         }
         precondition(
-            pairs == pairsOnPaths && pairs == Int(self.pairs.count) && counted == watchCount && recursive == recursiveCount
+            pairs == pairsOnPaths && pairs == Int(self.pairs.count) && counted == watchCount
+                && recursive == recursiveCount
                 && pathsFound == pathCount,
             "\(pairs) pairs, \(pairsOnPaths) on paths, \(counted) of \(watchCount) watches, "
-                + "\(recursive) of \(recursiveCount) recursive, \(pathsFound) of \(pathCount) paths")
+                + "\(recursive) of \(recursiveCount) recursive, \(pathsFound) of \(pathCount) paths"
+        )
         paths.checkInvariants()
         self.pairs.checkInvariants()
         precondition(pathCount > 0 || paths.count == 1, "\(paths.count) paths without a watch")

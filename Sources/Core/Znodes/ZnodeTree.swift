@@ -108,8 +108,16 @@ struct ZnodeRecord: Sendable {
 
     var stat: PersistedStat {
         PersistedStat(
-            czxid: czxid, mzxid: mzxid, ctime: ctime, mtime: mtime, version: version,
-            cversion: cversion, aversion: aversion, ephemeralOwner: owner, pzxid: pzxid)
+            czxid: czxid,
+            mzxid: mzxid,
+            ctime: ctime,
+            mtime: mtime,
+            version: version,
+            cversion: cversion,
+            aversion: aversion,
+            ephemeralOwner: owner,
+            pzxid: pzxid
+        )
     }
 
     mutating func setData(_ data: [UInt8]?, version: Int32, mzxid: Zxid, mtime: Timestamp) {
@@ -151,11 +159,18 @@ extension ZnodeTree {
         let stat = records[index.rawValue].stat
         let childCount = Int32(truncatingIfNeeded: paths.childCount(of: index.rawValue))
         return Stat(
-            czxid: stat.czxid, mzxid: stat.mzxid, ctime: stat.ctime, mtime: stat.mtime,
-            version: stat.version, cversion: stat.cversion &* 2 &- childCount,
-            aversion: stat.aversion, ephemeralOwner: session(owner: stat.ephemeralOwner) ?? .none,
+            czxid: stat.czxid,
+            mzxid: stat.mzxid,
+            ctime: stat.ctime,
+            mtime: stat.mtime,
+            version: stat.version,
+            cversion: stat.cversion &* 2 &- childCount,
+            aversion: stat.aversion,
+            ephemeralOwner: session(owner: stat.ephemeralOwner) ?? .none,
             dataLength: Int32(truncatingIfNeeded: records[index.rawValue].data?.count ?? 0),
-            numChildren: childCount, pzxid: stat.pzxid)
+            numChildren: childCount,
+            pzxid: stat.pzxid
+        )
     }
 
     package func persistedStat(of index: ZnodeIndex) -> PersistedStat {
@@ -173,7 +188,9 @@ extension ZnodeTree {
 
     package func owner(of index: ZnodeIndex) -> ZnodeOwner {
         ZnodeOwner(
-            persisted: records[index.rawValue].owner, extendedTypes: extendedTypes)
+            persisted: records[index.rawValue].owner,
+            extendedTypes: extendedTypes
+        )
     }
 
     package func childCount(of index: ZnodeIndex) -> Int {
@@ -205,7 +222,10 @@ extension ZnodeTree {
     /// children: what a leader deletes. Looks at `limit` places from `start` on and says where to go
     /// on, or nil at the end, so that a sweep of a big tree can be spread over time.
     package func reclaimable(
-        from start: ZnodeIndex, limit: Int, now: Timestamp, paths result: inout [ZnodePath]
+        from start: ZnodeIndex,
+        limit: Int,
+        now: Timestamp,
+        paths result: inout [ZnodePath]
     ) -> ZnodeIndex? {
         var index = start.rawValue
         let end = index + min(records.count - min(index, records.count), UInt32(clamping: limit))
@@ -218,7 +238,8 @@ extension ZnodeTree {
                 result.append(ZnodePath(bytes: paths.path(of: index)))
             case .timeToLive(let milliseconds):
                 let age = now.rawValue.subtractingReportingOverflow(
-                    records[index].stat.mtime.rawValue)
+                    records[index].stat.mtime.rawValue
+                )
                 if !age.overflow, age.partialValue > milliseconds {
                     result.append(ZnodePath(bytes: paths.path(of: index)))
                 }
@@ -251,7 +272,11 @@ extension ZnodeTree {
     /// Adds a znode that does not exist. Takes over one use of `acl`. Does not touch the parent's
     /// Stat.
     mutating func insert(
-        _ path: ZnodePath, parent: UInt32, data: [UInt8]?, acl: UInt32, stat: PersistedStat
+        _ path: ZnodePath,
+        parent: UInt32,
+        data: [UInt8]?,
+        acl: UInt32,
+        stat: PersistedStat
     ) -> UInt32 {
         let bytes = path.bytes
         let isExcluded = TreeDigest.excludes(bytes)
@@ -261,11 +286,19 @@ extension ZnodeTree {
         } else {
             let slash = bytes.lastIndex(of: UInt8(ascii: "/")) ?? 0
             index = paths.insert(
-                bytes, upTo: bytes.count, nameStart: slash + 1, parent: parent, marked: isExcluded)
+                bytes,
+                upTo: bytes.count,
+                nameStart: slash + 1,
+                parent: parent,
+                marked: isExcluded
+            )
         }
         var record = ZnodeRecord(
-            stat: stat, data: data, acl: acl,
-            contentState: isExcluded ? 0 : TreeDigest.contentState(path: bytes, data: data))
+            stat: stat,
+            data: data,
+            acl: acl,
+            contentState: isExcluded ? 0 : TreeDigest.contentState(path: bytes, data: data)
+        )
         if index != PathTable.root {
             let sibling = records[parent].firstChild
             record.nextSibling = sibling
@@ -310,7 +343,11 @@ extension ZnodeTree {
         count -= 1
         approximateDataSize -= pathLength + (record.data?.count ?? 0)
         records[index] = ZnodeRecord(
-            stat: .zero, data: nil, acl: ACLTable.open, contentState: 0)
+            stat: .zero,
+            data: nil,
+            acl: ACLTable.open,
+            contentState: 0
+        )
     }
 
     /// Every change of a Stat or of data stands between these two.
@@ -322,12 +359,22 @@ extension ZnodeTree {
     }
     private func znodeDigest(_ index: UInt32) -> Int64 {
         TreeDigest.znodeDigest(
-            contentState: records[index].contentState, stat: records[index].stat)
+            contentState: records[index].contentState,
+            stat: records[index].stat
+        )
     }
 }
 
 extension PersistedStat {
     static let zero = PersistedStat(
-        czxid: .zero, mzxid: .zero, ctime: Timestamp(rawValue: 0), mtime: Timestamp(rawValue: 0),
-        version: 0, cversion: 0, aversion: 0, ephemeralOwner: 0, pzxid: .zero)
+        czxid: .zero,
+        mzxid: .zero,
+        ctime: Timestamp(rawValue: 0),
+        mtime: Timestamp(rawValue: 0),
+        version: 0,
+        cversion: 0,
+        aversion: 0,
+        ephemeralOwner: 0,
+        pzxid: .zero
+    )
 }
