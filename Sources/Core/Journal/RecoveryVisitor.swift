@@ -1,4 +1,5 @@
 package import ZooKeeperModel
+package import ZooKeeperWire
 
 /// Receives what ``Journal/recover(_:)`` finds, in this order: one snapshot, then every transaction
 /// after it.

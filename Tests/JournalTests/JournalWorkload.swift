@@ -1,0 +1,239 @@
+import Journal
+import Simulation
+import ZooKeeperModel
+import ZooKeeperWire
+
+/// A small generator, so that a seed names a run.
+struct SplitMix: RandomNumberGenerator {
+    private var state: UInt64
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}
+
+/// The tree of these tests: the zxids in it, in order. A snapshot holds them as a znode's data.
+struct RecordingVisitor: RecoveryVisitor {
+    var sequence: [Zxid] = []
+    var elements: [SnapshotElement] = []
+    var encoded: [[UInt8]] = []
+    var treeDigest: TreeDigestValue?
+
+    mutating func beginSnapshot(zxid: Zxid) {
+        sequence = []
+        elements = []
+    }
+    mutating func visit(_ element: SnapshotElement) throws(RecoveryRefusal) {
+        elements.append(element)
+        guard case .znode(let znode) = element, znode.path == "/sequence" else { return }
+        var reader = JuteReader(znode.data ?? [])
+        do throws(WireError) {
+            while reader.offset < znode.data?.count ?? 0 { sequence.append(try reader.zxid()) }
+        } catch { throw RecoveryRefusal("\(error)") }
+    }
+    mutating func endSnapshot(zxid: Zxid) throws(RecoveryRefusal) {}
+    mutating func visit(
+        _ transaction: Transaction, encoded: [UInt8]
+    ) throws(RecoveryRefusal) {
+        sequence.append(transaction.zxid)
+        self.encoded.append(encoded)
+    }
+}
+
+func proposal(_ zxid: Zxid, dataBytes: Int = 40) -> Proposal {
+    // Never a byte 0, so that a lost sector always shows.
+    let data = (0..<dataBytes).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ Int(zxid.counter)) | 1 }
+    let transaction = Transaction(
+        session: SessionID(rawValue: 0x11), cxid: 1, zxid: zxid, time: Timestamp(rawValue: 1),
+        body: .setData("/sequence", data: data, version: 1))
+    return Proposal(zxid: zxid, bytes: TransactionCodec.encode(transaction))
+}
+
+func snapshotBody(_ sequence: [Zxid]) -> [UInt8] {
+    var data = JuteWriter()
+    for zxid in sequence { data.zxid(zxid) }
+    let stat = PersistedStat(
+        czxid: .zero, mzxid: .zero, ctime: Timestamp(rawValue: 0), mtime: Timestamp(rawValue: 0),
+        version: 0, cversion: 0, aversion: 0, ephemeralOwner: 0, pzxid: .zero)
+    var encoder = SnapshotBodyEncoder()
+    encoder.begin(sessions: [], acls: [])
+    encoder.add(path: .root, data: [], aclID: -1, stat: stat)
+    encoder.add(path: "/sequence", data: data.bytes, aclID: -1, stat: stat)
+    encoder.finish()
+    return encoder.takeSlice()
+}
+
+/// Drives a journal step by step and knows at each moment what a crash may leave.
+final class JournalWorkload {
+    enum Step {
+        /// So many transactions, durable together.
+        case append(Int)
+        /// Appended and written, then the process is killed: the system still has them.
+        case appendAndKill(Int)
+        case epoch(EpochKind, Int64)
+        /// With so many transactions appended between its slices.
+        case snapshot(appending: Int)
+        case abandonedSnapshot
+        /// A tree of so many transactions of the epoch arrives from a leader.
+        case install(epoch: Int64, Int)
+        /// The newest so many transactions are cut.
+        case truncate(Int)
+        case restart
+        case purge
+    }
+
+    static let configuration = JournalConfiguration(
+        dataDirectory: "data", logDirectory: "log", preallocationKiB: 4)
+
+    static let steps: [Step] = [
+        .restart, .epoch(.accepted, 1), .epoch(.current, 1), .append(1), .append(3),
+        .snapshot(appending: 2), .append(2), .appendAndKill(2), .append(2), .truncate(2), .append(1),
+        .abandonedSnapshot, .snapshot(appending: 0), .append(12), .snapshot(appending: 1),
+        .snapshot(appending: 1), .purge, .append(2), .epoch(.accepted, 2), .install(epoch: 2, 5),
+        .epoch(.current, 2), .append(2), .restart, .append(2),
+    ]
+
+    let disk: SimulatedDisk
+    private var journal: Journal?
+    /// What must be there, in order, after any crash; what may be there; and what may be there
+    /// instead of all that.
+    private(set) var vouched: [Zxid] = []
+    private(set) var attempted: [Zxid] = []
+    private var alternative: [Zxid]?
+    private var epochs: [EpochKind: Set<Int64>] = [:]
+    private var epoch: Int64 = 1
+    /// Why the workload ended before its end.
+    private(set) var failure = ""
+    private(set) var summary: RecoverySummary?
+
+    init(disk: SimulatedDisk) { self.disk = disk }
+
+    /// Until the disk fails; whether it got to the end.
+    func run(_ steps: [Step] = JournalWorkload.steps) -> Bool {
+        do {
+            for step in steps { try perform(step) }
+            return true
+        } catch {
+            failure = "\(error)"
+            return false
+        }
+    }
+
+    struct Violation: Error, CustomStringConvertible { var description: String }
+
+    /// Recovers with a new journal and says what is wrong with what is found.
+    func recoverAndCheck() throws {
+        var visitor = RecordingVisitor()
+        let journal = Journal(disk: disk, configuration: Self.configuration)
+        let summary = try journal.recover(&visitor)
+        let found = visitor.sequence
+        let isBetween = found.starts(with: vouched) && attempted.starts(with: found)
+        guard isBetween || found == alternative else {
+            throw Violation(
+                description: "found \(found), vouched for \(vouched), attempted \(attempted)")
+        }
+        guard summary.lastZxid == found.last ?? .zero, journal.lastZxid == summary.lastZxid else {
+            throw Violation(description: "found \(found), but the last is \(summary.lastZxid)")
+        }
+        for (kind, value) in [
+            (EpochKind.accepted, summary.acceptedEpoch), (.current, summary.currentEpoch),
+        ] {
+            // Without a file the epoch is that of the last transaction.
+            guard let allowed = epochs[kind], !allowed.contains(value) else { continue }
+            throw Violation(description: "\(kind) epoch \(value), not of \(allowed.sorted())")
+        }
+        self.journal = journal
+        self.summary = summary
+        vouched = found
+        attempted = found
+        alternative = nil
+        epochs = [.accepted: [summary.acceptedEpoch], .current: [summary.currentEpoch]]
+        epoch = max(1, summary.lastZxid.epoch)
+    }
+
+    private func ready() throws -> Journal {
+        guard let journal else { throw Violation(description: "not recovered") }
+        return journal
+    }
+
+    private func nextProposals(_ count: Int) -> [Proposal] {
+        var result: [Proposal] = []
+        for index in 0..<count {
+            let last = attempted.last ?? .zero
+            let zxid = last.epoch == epoch ? last.next : Zxid(epoch: epoch, counter: 1)
+            attempted.append(zxid)
+            result.append(proposal(zxid, dataBytes: 40 + index * 200))
+        }
+        return result
+    }
+
+    private func append(_ count: Int) throws {
+        let proposals = nextProposals(count)
+        switch try ready().perform(.append(proposals)) {
+        case .persisted(let upTo):
+            guard upTo == attempted.last else { throw Violation(description: "up to \(upTo)") }
+            vouched = attempted
+        case let other: throw Violation(description: "\(String(describing: other))")
+        }
+    }
+
+    private func ask(_ request: StorageRequest) throws {
+        if case .failed(let reason) = try ready().perform(request) {
+            throw Violation(description: reason)
+        }
+    }
+
+    func perform(_ step: Step) throws {
+        switch step {
+        case .append(let count): try append(count)
+        case .appendAndKill(let count):
+            let journal = try ready()
+            try journal.append(nextProposals(count))
+            // Writes what is buffered, without a sync.
+            _ = try journal.readLog(after: journal.lastZxid, through: journal.lastZxid, maxBytes: 1)
+            try recoverAndCheck()
+        case .epoch(let kind, let value):
+            epochs[kind, default: [0, value]].insert(value)
+            try ask(.storeEpoch(kind, value))
+            epochs[kind] = [value]
+            epoch = kind == .current ? value : epoch
+        case .snapshot(let count):
+            let sequence = vouched
+            try ask(.beginSnapshot(zxid: sequence.last ?? .zero))
+            let body = snapshotBody(sequence)
+            try ask(.snapshotSlice(Array(body[..<20])))
+            if count > 0 { try append(count) }
+            try ask(.snapshotSlice(Array(body[20...])))
+            try ask(.finishSnapshot(digestZxid: sequence.last ?? .zero, digest: nil))
+        case .abandonedSnapshot:
+            try ask(.beginSnapshot(zxid: vouched.last ?? .zero))
+            try ask(.snapshotSlice([1, 2, 3]))
+            try ask(.abandonSnapshot)
+        case .install(let epoch, let count):
+            let sequence = (1...UInt32(count)).map { Zxid(epoch: epoch, counter: $0) }
+            alternative = sequence
+            try ask(.beginInstall(zxid: sequence[count - 1]))
+            try ask(.snapshotSlice(snapshotBody(sequence)))
+            try ask(.finishSnapshot(digestZxid: sequence[count - 1], digest: nil))
+            alternative = nil
+            vouched = sequence
+            attempted = sequence
+        case .truncate(let count):
+            vouched.removeLast(count)
+            try ready().truncate(to: vouched[vouched.count - 1])
+            attempted = vouched
+            var visitor = RecordingVisitor()
+            _ = try ready().recover(&visitor)
+            guard visitor.sequence == vouched else {
+                throw Violation(description: "cut to \(visitor.sequence), not \(vouched)")
+            }
+        case .restart: try recoverAndCheck()
+        case .purge: _ = try ready().purge()
+        }
+    }
+}
