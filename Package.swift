@@ -117,7 +117,9 @@ if !coreOnly {
                 "Platform", "Replication", "Zab", "Znodes", "Journal", "ZooKeeperWire",
                 "ZooKeeperModel", log, .product(name: "Crypto", package: "swift-crypto"),
             ] + nio + collections),
-        command("zkserver", "Sources/Commands/zkserver", ["ZooKeeperServer", arguments, log]),
+        command(
+            "zkserver", "Sources/Commands/zkserver",
+            ["ZooKeeperServer", "Platform", arguments, log]),
         command(
             "zkbench", "Sources/Commands/zkbench",
             ["ZooKeeperClient", "ZooKeeperModel", arguments, log]),

@@ -32,7 +32,7 @@ struct LayeringTests {
                 "Platform",
             ]
         ),
-        ("Sources/Commands/zkserver", ["ZooKeeperServer", "ZooKeeperModel"]),
+        ("Sources/Commands/zkserver", ["ZooKeeperServer", "Platform", "ZooKeeperModel"]),
         ("Sources/Commands/zkbench", ["ZooKeeperClient", "ZooKeeperModel"]),
         ("Mount/Fuse", ["CFuse", "ZnodeFS", "ZooKeeperModel"]),
         (

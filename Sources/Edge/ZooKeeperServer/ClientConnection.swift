@@ -19,7 +19,7 @@ final class ClientConnection: ChannelInboundHandler {
     private var decoder: FrameDecoder
     private var phase = Phase.greeting([])
     private var handshakeTimeout: Scheduled<Void>?
-    private(set) var output = JuteWriter()
+    private var output = JuteWriter()
     private var isDirty = false
     private var isPaused = false
     private var readsAutomatically = true

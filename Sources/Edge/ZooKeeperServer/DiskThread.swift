@@ -24,9 +24,9 @@ final class DiskThread: Sendable {
     private let storage: Storage
 
     /// Takes over `journal`, which nobody else may touch any more.
-    init(journal: sending Journal) {
+    init(journal: sending Journal, extendedTypes: Bool) {
         pool = NIOThreadPool(numberOfThreads: 1)
-        storage = Storage(journal: journal)
+        storage = Storage(journal: journal, extendedTypes: extendedTypes)
         pool.start()
     }
 
@@ -46,8 +46,12 @@ final class DiskThread: Sendable {
 
 /// The journal, confined to the pool's only thread: that is what makes sending it there safe.
 private final class Storage: @unchecked Sendable {
-    private var journal: Journal
-    init(journal: sending Journal) { self.journal = journal }
+    private let journal: Journal
+    private let extendedTypes: Bool
+    init(journal: sending Journal, extendedTypes: Bool) {
+        self.journal = journal
+        self.extendedTypes = extendedTypes
+    }
 
     func perform(_ work: DiskThread.Work) -> DiskThread.Answer {
         switch work {
@@ -56,9 +60,8 @@ private final class Storage: @unchecked Sendable {
         case .truncate(let zxid):
             do {
                 try journal.truncate(to: zxid)
-                var state = RecoveredState()
-                try journal.recover(&state)
-                return .recovered(state)
+                return .recovered(
+                    try journal.recoveredState(extendedTypes: extendedTypes).state)
             } catch {
                 return .results([.failed("\(error)")])
             }

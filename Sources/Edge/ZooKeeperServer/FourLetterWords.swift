@@ -1,3 +1,4 @@
+import Platform
 import Replication
 import ZooKeeperModel
 
@@ -22,8 +23,8 @@ enum ServerVersion {
 extension FourLetterWord {
     /// The text that the socket gets before it is closed.
     func answer(
-        status: ServerStatus, connections: [ConnectionRow], whitelist: ServerConfiguration
-            .FourLetterWordList, process: ProcessFigures, configuration: ServerConfiguration
+        status: ServerStatus, whitelist: ServerConfiguration.FourLetterWordList,
+        process: ProcessFigures
     ) -> String {
         guard whitelist.allows(rawValue) else {
             return "\(rawValue) is not executed because it is not in the whitelist.\n"
@@ -40,7 +41,7 @@ extension FourLetterWord {
             return "Zookeeper version: \(ServerVersion.text)\n" + serverLines(status)
         case .stat:
             return "Zookeeper version: \(ServerVersion.text)\nClients:\n"
-                + connections.map(\.text).joined() + "\n" + serverLines(status)
+                + status.connections.map(connectionLine).joined() + "\n" + serverLines(status)
         case .mntr: return monitorLines(status, process)
         case .conf, .cons, .crst, .dirs, .dump, .envi, .gtmk, .hash, .srst, .stmk, .wchc, .wchp,
             .wchs:
@@ -48,22 +49,28 @@ extension FourLetterWord {
         }
     }
 
+    private func connectionLine(_ connection: ServerStatus.Connection) -> String {
+        // Interest in reading and writing stands in brackets; this server always reads.
+        " \(connection.address)[1](queued=\(connection.queued),recved=\(connection.received),"
+            + "sent=\(connection.sent))\n"
+    }
+
     private func serverLines(_ status: ServerStatus) -> String {
+        let latency = status.latency
         var text = """
-            Latency min/avg/max: \(status.minLatency)/\(rounded(status.averageLatency))/\
-            \(status.maxLatency)
+            Latency min/avg/max: \(latency.minimum)/\(rounded(latency.average))/\(latency.maximum)
             Received: \(status.packetsReceived)
             Sent: \(status.packetsSent)
-            Connections: \(status.connectionCount)
+            Connections: \(status.connections.count)
             Outstanding: \(status.outstandingRequests)
             Zxid: \(status.lastZxid)
-            Mode: \(status.mode)
-            Node count: \(status.znodeCount)
+            Mode: \(status.mode.rawValue)
+            Node count: \(status.nodeCount)
 
             """
-        if status.mode == "leader" {
-            text += "Proposal sizes last/min/max: \(status.lastProposalSize)/"
-                + "\(status.minProposalSize)/\(status.maxProposalSize)\n"
+        if status.mode == .leader, let sizes = status.proposalSizes {
+            text += "Proposal sizes last/min/max: \(sizes.last)/\(sizes.minimum)/"
+                + "\(sizes.maximum)\n"
         }
         return text
     }
@@ -71,15 +78,15 @@ extension FourLetterWord {
     private func monitorLines(_ status: ServerStatus, _ process: ProcessFigures) -> String {
         var rows: [(String, String)] = [
             ("version", ServerVersion.text),
-            ("server_state", status.mode),
-            ("avg_latency", rounded(status.averageLatency)),
-            ("max_latency", "\(status.maxLatency)"),
-            ("min_latency", "\(status.minLatency)"),
+            ("server_state", status.mode.rawValue),
+            ("avg_latency", rounded(status.latency.average)),
+            ("max_latency", "\(status.latency.maximum)"),
+            ("min_latency", "\(status.latency.minimum)"),
             ("packets_received", "\(status.packetsReceived)"),
             ("packets_sent", "\(status.packetsSent)"),
-            ("num_alive_connections", "\(status.connectionCount)"),
+            ("num_alive_connections", "\(status.connections.count)"),
             ("outstanding_requests", "\(status.outstandingRequests)"),
-            ("znode_count", "\(status.znodeCount)"),
+            ("znode_count", "\(status.nodeCount)"),
             ("watch_count", "\(status.watchCount)"),
             ("ephemerals_count", "\(status.ephemeralCount)"),
             ("approximate_data_size", "\(status.approximateDataSize)"),
@@ -87,16 +94,15 @@ extension FourLetterWord {
             ("local_sessions", "0"),
             ("open_file_descriptor_count", "\(process.openDescriptors)"),
             ("max_file_descriptor_count", "\(process.maxDescriptors)"),
+            ("digest_mismatches_count", "\(status.digestMismatches)"),
             ("uptime", "\(process.uptimeMilliseconds)"),
             ("process_resident_bytes", "\(process.residentBytes)"),
         ]
-        if status.mode == "leader" {
+        if status.mode == .leader, let sizes = status.proposalSizes {
             rows += [
-                ("learners", "\(status.learnerCount)"),
-                ("synced_followers", "\(status.syncedFollowerCount)"),
-                ("last_proposal_size", "\(status.lastProposalSize)"),
-                ("min_proposal_size", "\(status.minProposalSize)"),
-                ("max_proposal_size", "\(status.maxProposalSize)"),
+                ("last_proposal_size", "\(sizes.last)"),
+                ("min_proposal_size", "\(sizes.minimum)"),
+                ("max_proposal_size", "\(sizes.maximum)"),
             ]
         }
         return rows.map { "zk_\($0.0)\t\($0.1)\n" }.joined()
@@ -105,16 +111,5 @@ extension FourLetterWord {
     /// At most four decimals, and at least one, as Java prints a double.
     private func rounded(_ value: Double) -> String {
         "\((value * 10_000).rounded() / 10_000)"
-    }
-}
-
-/// One line of `stat`.
-struct ConnectionRow {
-    var address: String
-    var queued: Int
-    var received: Int
-    var sent: Int
-    var text: String {
-        " \(address)[1](queued=\(queued),recved=\(received),sent=\(sent))\n"
     }
 }

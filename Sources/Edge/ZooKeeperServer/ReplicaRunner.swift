@@ -44,11 +44,12 @@ final class ReplicaRunner {
         self.loop = loop
         self.logger = logger
         self.onHalt = onHalt
-        disk = DiskThread(journal: journal)
+        disk = DiskThread(journal: journal, extendedTypes: configuration.extendedTypes)
         let now = clock.now()
+        var random = SystemRandom()
         started = now.instant
         replica = Replica(
-            configuration: configuration.replica(seed: SystemRandom().next()),
+            configuration: configuration.replica(now: now, randomSeed: random.next()),
             recovered: recovered, sha1: { Array(Insecure.SHA1.hash(data: $0)) }, now: now)
     }
 
@@ -194,17 +195,8 @@ final class ReplicaRunner {
     // MARK: Administration
 
     func answer(_ word: FourLetterWord) -> String {
-        let status = replica.status
-        let rows =
-            word == .stat
-            ? connections.values.sorted { $0.id < $1.id }.map { connection in
-                let figures = replica.connectionFigures(connection.id)
-                return ConnectionRow(
-                    address: connection.printedAddress, queued: figures.queued,
-                    received: figures.received, sent: figures.sent)
-            } : []
-        return word.answer(
-            status: status, connections: rows, whitelist: configuration.fourLetterWords,
+        word.answer(
+            status: replica.status, whitelist: configuration.fourLetterWords,
             process: ProcessFigures(since: started, now: clock.now().instant))
     }
 

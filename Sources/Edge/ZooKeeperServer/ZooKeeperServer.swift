@@ -32,7 +32,7 @@ package final class ZooKeeperServer: Sendable {
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
         do {
-            let bound = try loop.submit { [journal = Unchecked(journal), recovered] in
+            let bound = try loop.submit { [journal = Handover(journal), recovered] in
                 NIOLoopBound(
                     ReplicaRunner(
                         configuration: configuration, recovered: recovered,
@@ -63,14 +63,13 @@ extension ZooKeeperServer {
     private static func recover(
         _ configuration: ServerConfiguration, _ logger: Logger
     ) throws -> sending (Journal, RecoveredState) {
-        let disk = try PosixDisk(root: "/")
-        let journal = Journal(disk: disk, configuration: configuration.journal)
-        var recovered = RecoveredState()
-        let summary = try journal.recover(&recovered)
+        let journal = Journal(
+            disk: try PosixDisk(root: "/"), configuration: configuration.journal)
+        let (state, summary) = try journal.recoveredState(
+            extendedTypes: configuration.extendedTypes)
         for note in summary.notes { logger.warning("\(note)") }
-        logger.info(
-            "recovered up to \(summary.lastZxid) from \(configuration.dataDirectory)")
-        return (journal, recovered)
+        logger.info("recovered up to \(summary.lastZxid) from \(configuration.dataDirectory)")
+        return (journal, state)
     }
 
     private static func listen(
@@ -151,3 +150,10 @@ final class Admission {
 }
 
 struct AdmissionRefused: Error {}
+
+/// Carries a value to the one thread that will own it from then on.
+private struct Handover<Value>: @unchecked Sendable {
+    // Safe because the sender does not touch the value after it has handed it over.
+    let value: Value
+    init(_ value: Value) { self.value = value }
+}

@@ -1,0 +1,50 @@
+import ArgumentParser
+import Glibc
+import Logging
+import Platform
+import ZooKeeperServer
+
+/// `zkserver CONFIG`: one server, in the foreground, logging to stderr.
+@main
+struct ServerCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "zkserver",
+        abstract: "Serves a tree of znodes to ZooKeeper's clients.",
+        discussion: """
+            CONFIG is a zoo.cfg. Keys that Apache's server takes as Java properties \
+            (zookeeper.K) are lines K=V. SIGTERM and SIGINT stop the server; what it has \
+            acknowledged is on disk at any moment.
+
+            Exit status: 0 after a signal, 1 when the server had to stop, 2 when it could not \
+            start.
+            """)
+
+    @Argument(help: "The configuration file.")
+    var config: String
+
+    @Option(help: "trace, debug, info, warning or error.")
+    var logLevel: Logger.Level = .info
+
+    func run() throws {
+        // Before any thread exists, so that all of them leave these signals to this one.
+        let signals = SignalWait([SIGTERM, SIGINT])
+        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        var logger = Logger(label: "zkserver")
+        logger.logLevel = logLevel
+        let server: ZooKeeperServer
+        do {
+            let text = try TextFile.read(config, limitBytes: 1 << 20)
+            let configuration = try ServerConfiguration(text: text, file: config)
+            server = try ZooKeeperServer(configuration: configuration, logger: logger) { _ in
+                // Nothing more is acknowledged: leaving at once loses nothing.
+                exit(1)
+            }
+        } catch {
+            logger.critical("cannot start: \(error)")
+            throw ExitCode(2)
+        }
+        let signal = signals.wait()
+        logger.info("stopping after signal \(signal)")
+        try server.stop()
+    }
+}

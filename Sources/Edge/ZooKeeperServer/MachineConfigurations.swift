@@ -1,0 +1,39 @@
+import Journal
+import Platform
+import Replication
+import Zab
+import ZooKeeperModel
+
+/// What `zoo.cfg` means to each machine.
+extension ServerConfiguration {
+    func replica(now: ClockReading, randomSeed: UInt64) -> ReplicaConfiguration {
+        ReplicaConfiguration(
+            ensemble: EnsembleConfiguration(
+                me: serverID, members: [.init(id: serverID)], tickTime: tickTime,
+                initLimit: initLimit, syncLimit: syncLimit),
+            minimumSessionTimeout: Int32(clamping: minSessionTimeout.wholeMilliseconds),
+            maximumSessionTimeout: Int32(clamping: maxSessionTimeout.wholeMilliseconds),
+            snapshotCount: snapshotTransactionCount, snapshotSizeBytes: snapshotSizeBytes,
+            skipACL: skipsACL, superDigest: superDigest, extendedTypes: extendedTypes,
+            maximumTransactionBytes: maxFrameBytes,
+            globalOutstandingLimit: globalOutstandingLimit,
+            sessionSeedMilliseconds: now.timestamp.rawValue, randomSeed: randomSeed)
+    }
+
+    /// Directories are relative to the disk's root, which is `/`.
+    var journal: JournalConfiguration {
+        JournalConfiguration(
+            dataDirectory: Self.versionDirectory(dataDirectory),
+            logDirectory: Self.versionDirectory(logDirectory ?? dataDirectory),
+            preallocationKiB: preallocationBytes / 1024,
+            logSizeLimitKiB: (logSizeLimitBytes ?? 0) / 1024,
+            retainedSnapshots: retainedSnapshots, checksDigests: digestEnabled,
+            trustsMissingSnapshot: trustsEmptySnapshot)
+    }
+
+    private static func versionDirectory(_ directory: String) -> String {
+        let absolute =
+            directory.hasPrefix("/") ? directory : currentDirectory() + "/" + directory
+        return (absolute + "/version-2").split(separator: "/").joined(separator: "/")
+    }
+}
