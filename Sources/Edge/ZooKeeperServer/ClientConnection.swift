@@ -1,6 +1,8 @@
-import NIOCore
-import ZooKeeperModel
-import ZooKeeperWire
+internal import Logging
+internal import NIOCore
+internal import Replication
+internal import ZooKeeperModel
+internal import ZooKeeperWire
 
 /// One client's channel: frames in, frames out. Decides nothing but what a frame is.
 ///

@@ -1,8 +1,8 @@
-import Journal
-import NIOCore
-import NIOPosix
-import Replication
-import ZooKeeperModel
+internal import Journal
+internal import NIOCore
+internal import NIOPosix
+internal import Replication
+internal import ZooKeeperModel
 
 /// Runs the journal on a thread of its own, one batch of requests at a time.
 ///
@@ -24,7 +24,7 @@ final class DiskThread: Sendable {
     private let storage: Storage
 
     /// Takes over `journal`, which nobody else may touch any more.
-    init(journal: sending Journal, extendedTypes: Bool) {
+    init(journal: Journal, extendedTypes: Bool) {
         pool = NIOThreadPool(numberOfThreads: 1)
         storage = Storage(journal: journal, extendedTypes: extendedTypes)
         pool.start()
@@ -48,7 +48,7 @@ final class DiskThread: Sendable {
 private final class Storage: @unchecked Sendable {
     private let journal: Journal
     private let extendedTypes: Bool
-    init(journal: sending Journal, extendedTypes: Bool) {
+    init(journal: Journal, extendedTypes: Bool) {
         self.journal = journal
         self.extendedTypes = extendedTypes
     }

@@ -1,6 +1,6 @@
-import Platform
-import Replication
-import ZooKeeperModel
+internal import Platform
+internal import Replication
+internal import ZooKeeperModel
 
 /// The four ASCII letters that a monitoring script sends instead of a session handshake.
 ///

@@ -1,8 +1,8 @@
-import Journal
-import Platform
-import Replication
-import Zab
-import ZooKeeperModel
+internal import Journal
+internal import Platform
+internal import Replication
+internal import Zab
+internal import ZooKeeperModel
 
 /// What `zoo.cfg` means to each machine.
 extension ServerConfiguration {

@@ -1,37 +1,44 @@
-import Journal
-import Replication
-import ZooKeeperModel
-import ZooKeeperWire
+internal import Journal
+internal import Platform
+internal import Replication
+internal import Znodes
+internal import ZooKeeperModel
+internal import ZooKeeperWire
 
 /// Carries what the journal finds into the state that a replica starts from.
 struct RecoveryLoader: RecoveryVisitor {
-    private(set) var state: RecoveredState
-    private let extendedTypes: Bool
+    fileprivate(set) var state: RecoveredState
 
-    init(extendedTypes: Bool) {
-        self.extendedTypes = extendedTypes
-        state = RecoveredState(extendedTypes: extendedTypes)
+    /// The seed keeps strangers from choosing paths that collide in the tree's table.
+    init(extendedTypes: Bool, hashSeed: UInt64) {
+        state = RecoveredState(extendedTypes: extendedTypes, hashSeed: hashSeed)
     }
 
-    mutating func beginSnapshot(zxid: Zxid) {
-        state = RecoveredState(extendedTypes: extendedTypes)
-    }
+    mutating func beginSnapshot(zxid: Zxid) { state.beginSnapshot(zxid: zxid) }
+
     mutating func visit(_ element: SnapshotElement) throws(RecoveryRefusal) {
-        do {
+        do throws(TreeSnapshotError) {
             try state.add(element)
         } catch {
-            throw RecoveryRefusal("\(error)")
+            throw RecoveryRefusal(error.reason)
         }
     }
+
     mutating func endSnapshot(zxid: Zxid) throws(RecoveryRefusal) {
-        state.restoredSnapshot(zxid: zxid)
+        do throws(TreeSnapshotError) {
+            try state.endSnapshot(zxid: zxid)
+        } catch {
+            throw RecoveryRefusal(error.reason)
+        }
     }
+
     mutating func visit(
         _ transaction: Transaction, encoded: [UInt8]
     ) throws(RecoveryRefusal) {
         state.apply(transaction, bytes: encoded)
     }
-    var treeDigest: TreeDigestValue? { TreeDigestValue(value: state.tree.digest) }
+
+    var treeDigest: TreeDigestValue? { state.treeDigest }
 }
 
 extension Journal {
@@ -39,12 +46,11 @@ extension Journal {
     func recoveredState(
         extendedTypes: Bool
     ) throws(JournalError) -> (state: RecoveredState, summary: RecoverySummary) {
-        var loader = RecoveryLoader(extendedTypes: extendedTypes)
+        var random = SystemRandom()
+        var loader = RecoveryLoader(extendedTypes: extendedTypes, hashSeed: random.next())
         let summary = try recover(&loader)
-        var state = loader.state
-        state.acceptedEpoch = summary.acceptedEpoch
-        state.currentEpoch = summary.currentEpoch
-        state.finish()
-        return (state, summary)
+        loader.state.finish(
+            acceptedEpoch: summary.acceptedEpoch, currentEpoch: summary.currentEpoch)
+        return (loader.state, summary)
     }
 }

@@ -1,10 +1,10 @@
-import Crypto
-import Journal
-import Logging
-import NIOCore
-import Platform
-import Replication
-import ZooKeeperModel
+internal import Crypto
+internal import Journal
+internal import Logging
+internal import NIOCore
+internal import Platform
+internal import Replication
+internal import ZooKeeperModel
 
 /// Feeds one ``Replica`` from sockets, disk and clock, and carries out what it asks for.
 ///
@@ -15,7 +15,6 @@ final class ReplicaRunner {
     let logger: Logger
     private let loop: any EventLoop
     private let disk: DiskThread
-    private let clock = SystemClock()
     private let started: Instant
     private var replica: Replica
     private var actions: [ReplicaAction] = []
@@ -36,8 +35,8 @@ final class ReplicaRunner {
     private let onHalt: @Sendable (String) -> Void
 
     init(
-        configuration: ServerConfiguration, recovered: sending RecoveredState,
-        journal: sending Journal, loop: any EventLoop, logger: Logger,
+        configuration: ServerConfiguration, recovered: RecoveredState,
+        journal: Journal, loop: any EventLoop, logger: Logger,
         onHalt: @escaping @Sendable (String) -> Void
     ) {
         self.configuration = configuration
@@ -45,7 +44,7 @@ final class ReplicaRunner {
         self.logger = logger
         self.onHalt = onHalt
         disk = DiskThread(journal: journal, extendedTypes: configuration.extendedTypes)
-        let now = clock.now()
+        let now = SystemClock.read()
         var random = SystemRandom()
         started = now.instant
         replica = Replica(
@@ -62,7 +61,7 @@ final class ReplicaRunner {
 
     func receive(_ input: ReplicaInput) {
         guard !isHalted else { return }
-        replica.handle(input, at: clock.now(), actions: &actions)
+        replica.handle(input, at: SystemClock.read(), actions: &actions)
         perform()
     }
 
@@ -180,7 +179,7 @@ final class ReplicaRunner {
         if let timerInstant, timerInstant <= deadline { return }
         timer?.cancel()
         timerInstant = deadline
-        let delay = max(0, (deadline - clock.now().instant).wholeNanoseconds)
+        let delay = max(0, (deadline - SystemClock.now()).wholeNanoseconds)
         let bound = NIOLoopBound(self, eventLoop: loop)
         timer = loop.scheduleTask(in: .nanoseconds(delay)) { bound.value.wake() }
     }
@@ -197,7 +196,7 @@ final class ReplicaRunner {
     func answer(_ word: FourLetterWord) -> String {
         word.answer(
             status: replica.status, whitelist: configuration.fourLetterWords,
-            process: ProcessFigures(since: started, now: clock.now().instant))
+            process: ProcessFigures(since: started, now: SystemClock.now()))
     }
 
     /// Closes all clients and the disk. Sessions stay, for a later start.

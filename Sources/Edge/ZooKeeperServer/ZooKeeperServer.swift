@@ -1,10 +1,10 @@
-import Journal
+internal import Journal
 package import Logging
-import NIOCore
-import NIOPosix
-import Platform
-import Replication
-import ZooKeeperModel
+internal import NIOCore
+internal import NIOPosix
+internal import Platform
+internal import Replication
+internal import ZooKeeperModel
 
 /// A server that runs: one replica, its disk and its client port.
 ///
@@ -15,7 +15,7 @@ package final class ZooKeeperServer: Sendable {
     private let group: MultiThreadedEventLoopGroup
     private let channel: any Channel
     private let runner: NIOLoopBound<ReplicaRunner>
-    private let lock: DirectoryLock
+    private let lock: Handover<DirectoryLock>
     /// The port that clients reach; the configured one, or the one the system chose for 0.
     package let clientPort: Int
 
@@ -27,8 +27,10 @@ package final class ZooKeeperServer: Sendable {
         onHalt: @escaping @Sendable (String) -> Void
     ) throws {
         for warning in configuration.warnings { logger.warning("\(warning)") }
-        lock = try DirectoryLock(directory: configuration.dataDirectory)
-        let (journal, recovered) = try Self.recover(configuration, logger)
+        let disk = try PosixDisk(root: "/")
+        try disk.createDirectory(configuration.journal.dataDirectory)
+        lock = Handover(try DirectoryLock(directory: configuration.dataDirectory))
+        let (journal, recovered) = try Self.recover(configuration, disk, logger)
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
         do {
@@ -50,21 +52,20 @@ package final class ZooKeeperServer: Sendable {
         logger.info("serving clients on port \(clientPort)")
     }
 
-    /// Closes the port and all clients, and waits until both are done.
+    /// Closes the port and all clients, and waits until both are done. The lock on the data goes with
+    /// the last use of the server.
     package func stop() throws {
         try channel.close().wait()
         try channel.eventLoop.submit { [runner] in runner.value.stop() }.wait()
         try group.syncShutdownGracefully()
-        lock.release()
     }
 }
 
 extension ZooKeeperServer {
     private static func recover(
-        _ configuration: ServerConfiguration, _ logger: Logger
-    ) throws -> sending (Journal, RecoveredState) {
-        let journal = Journal(
-            disk: try PosixDisk(root: "/"), configuration: configuration.journal)
+        _ configuration: ServerConfiguration, _ disk: PosixDisk, _ logger: Logger
+    ) throws -> (Journal, RecoveredState) {
+        let journal = Journal(disk: disk, configuration: configuration.journal)
         let (state, summary) = try journal.recoveredState(
             extendedTypes: configuration.extendedTypes)
         for note in summary.notes { logger.warning("\(note)") }
