@@ -37,7 +37,7 @@ struct ServerCommand: ParsableCommand {
             let configuration = try ServerConfiguration(text: text, file: config)
             server = try ZooKeeperServer(configuration: configuration, logger: logger) { _ in
                 // Nothing more is acknowledged: leaving at once loses nothing.
-                exit(1)
+                Glibc.exit(1)
             }
         } catch {
             logger.critical("cannot start: \(error)")
@@ -48,3 +48,5 @@ struct ServerCommand: ParsableCommand {
         try server.stop()
     }
 }
+
+extension Logger.Level: @retroactive ExpressibleByArgument {}

@@ -13,6 +13,7 @@ internal import ZooKeeperModel
 final class ReplicaRunner {
     let configuration: ServerConfiguration
     let logger: Logger
+    let admission: Admission
     private let loop: any EventLoop
     private let disk: DiskThread
     private let started: Instant
@@ -41,6 +42,8 @@ final class ReplicaRunner {
     ) {
         self.configuration = configuration
         self.loop = loop
+        admission = Admission(
+            perAddress: configuration.maxClientConnections, total: configuration.maxConnections)
         self.logger = logger
         self.onHalt = onHalt
         disk = DiskThread(journal: journal, extendedTypes: configuration.extendedTypes)

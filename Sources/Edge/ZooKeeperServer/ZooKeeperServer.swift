@@ -77,11 +77,6 @@ extension ZooKeeperServer {
         _ configuration: ServerConfiguration, _ runner: NIOLoopBound<ReplicaRunner>,
         on loop: any EventLoop
     ) throws -> any Channel {
-        let admission = NIOLoopBound(
-            Admission(
-                perAddress: configuration.maxClientConnections,
-                total: configuration.maxConnections),
-            eventLoop: loop)
         return try ServerBootstrap(group: loop)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelOption(.backlog, value: configuration.listenBacklog)
@@ -96,15 +91,16 @@ extension ZooKeeperServer {
                 child.eventLoop.makeCompletedFuture {
                     let address = child.remoteAddress
                     let host = address?.ipAddress ?? "0.0.0.0"
-                    guard admission.value.admit(host) else {
+                    let admission = runner.value.admission
+                    guard admission.admit(host) else {
                         runner.value.logger.warning(
                             "refusing a connection from \(host): too many already")
                         throw AdmissionRefused()
                     }
-                    child.closeFuture.whenComplete { _ in admission.value.leave(host) }
+                    child.closeFuture.whenComplete { _ in runner.value.admission.leave(host) }
                     try child.pipeline.syncOperations.addHandler(
                         ClientConnection(
-                            id: admission.value.nextID(), address: host,
+                            id: admission.nextID(), address: host,
                             printedAddress: "/\(host):\(address?.port ?? 0)",
                             runner: runner.value))
                 }
