@@ -136,7 +136,8 @@ if !coreOnly {
             "zkfs", "Mount/zkfs",
             [
                 "Fuse", "ZnodeFS", "ZooKeeperClient", "ZooKeeperServer", "Platform",
-                "ZooKeeperModel", arguments, log,
+                "ClientCore", "ZooKeeperModel", arguments, log,
+                .product(name: "Crypto", package: "swift-crypto"),
             ] + nio),
         tests("PlatformTests", ["Platform", "Journal", "Simulation", "ZooKeeperModel"]),
         tests(

@@ -47,3 +47,5 @@ static inline int zkfs_name_thread(const char *name) {
 
 // Neither core dumps nor /proc/PID show the memory of this process to its user.
 static inline int zkfs_hide_memory(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
+
+static inline void zkfs_open_syslog(void) { openlog("zkfs", LOG_PID, LOG_DAEMON); }

@@ -186,7 +186,7 @@ package import ZnodeFS
             defer { unsafe state.polls.removeAll() }
             return unsafe Array(state.polls.values)
         }
-        for unsafepoll in unsafe polls { unsafe fuse_pollhandle_destroy(poll) }
+        unsafe polls.forEach { unsafe fuse_pollhandle_destroy($0) }
         _ = LibraryMessages.collect {
             unsafe fuse_session_unmount(session)
             return 0
