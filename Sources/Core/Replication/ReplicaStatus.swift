@@ -30,6 +30,10 @@ extension Replica {
         return status
     }
 
+    /// The digest of the tree at the last applied transaction: equal on all members that have
+    /// applied the same ones.
+    package var treeDigest: TreeDigestValue { database.treeDigest }
+
     /// Nil for a connection that is gone.
     package func connectionStatus(of id: ConnectionID) -> ServerStatus.Connection? {
         guard let slot = clients.slot(of: id) else { return nil }

@@ -187,7 +187,10 @@ extension Replica {
         _ slot: Int, _ reason: Client.Pause, _ actions: inout [ReplicaAction]
     ) {
         guard !clients[slot].pause.contains(reason) else { return }
-        if clients[slot].pause.isEmpty { actions.append(.pauseReading(clients[slot].id)) }
+        // A new lack of credit is said even to one that is paused already: `.drained` is due again.
+        if clients[slot].pause.isEmpty || reason == .credit {
+            actions.append(.pauseReading(clients[slot].id))
+        }
         clients[slot].pause.insert(reason)
     }
 
@@ -203,8 +206,11 @@ extension Replica {
     mutating func drained(_ id: ConnectionID, _ actions: inout [ReplicaAction]) {
         guard let slot = clients.slot(of: id), clients[slot].phase != .closing else { return }
         clients[slot].unsentBytes = 0
+        let wasPaused = clients[slot].pause.remove(.credit) != nil
         advance(slot, &actions)
-        if clients[slot].hasCredit { unpause(slot, .credit, &actions) }
+        if wasPaused, clients[slot].pause.isEmpty, clients[slot].phase == .serving {
+            actions.append(.resumeReading(id))
+        }
     }
 
     /// Lets paused connections go on once half of what is allowed has been answered: one by one,
