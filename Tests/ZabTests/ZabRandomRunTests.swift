@@ -17,8 +17,13 @@ struct ZabRandomRunTests {
         for _ in 0..<steps where world.failures.isEmpty {
             let one = world.random.below(world.servers.count)
             switch world.random.below(1000) {
-            case 0..<6: if world.servers[one].peer != nil { world.crash(one) }
-            case 6..<26: if world.servers[one].peer == nil { world.start(one) }
+            case 0..<4: if world.servers[one].peer != nil { world.crash(one) }
+            // Half of the crashes find a disk at work.
+            case 4..<8:
+                if let busy = world.servers.firstIndex(where: { !$0.jobs.isEmpty }) {
+                    world.crash(busy)
+                }
+            case 8..<26: if world.servers[one].peer == nil { world.start(one) }
             case 26..<32:
                 let other = world.random.below(world.servers.count)
                 if other != one { world.setCut(one, other, true) }

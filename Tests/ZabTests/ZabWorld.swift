@@ -358,15 +358,22 @@ struct ZabWorld {
         }
     }
 
+    private static func serves(_ role: ZabRole) -> Bool {
+        switch role {
+        case .looking, .preparing: false
+        case .leading, .following, .observing: true
+        }
+    }
+
     private mutating func change(_ role: ZabRole, at index: Int) {
         servers[index].role = role
+        if Self.serves(role) { check(index) }
         guard case .leading(let epoch) = role else { return }
         if let other = establishedBy[epoch], other != index {
             failures.append("epoch \(epoch) led by \(other + 1) and \(index + 1)")
         }
         establishedBy[epoch] = index
-        // Nothing that anybody has delivered may be missing or different.
-        check(index)
+        // Nothing that anybody has delivered may be missing.
         if servers[index].tree.count < agreed.count {
             failures.append("the leader of epoch \(epoch) lacks committed proposals")
         }
@@ -377,7 +384,8 @@ struct ZabWorld {
             failures.append("server \(index + 1) delivers \(proposal.zxid) after \(last.zxid)")
         }
         servers[index].tree.append(proposal)
-        check(index)
+        // Before it serves, a server's tree may end in what is not yet decided.
+        if Self.serves(servers[index].role) { check(index) }
     }
 
     /// One tree is the beginning of the other: then so are all, of the longest seen.

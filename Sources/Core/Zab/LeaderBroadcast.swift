@@ -120,7 +120,7 @@ extension Leadership {
         while let zxid = ledger.tail.first?.zxid,
             ledger.quorum.isReached(by: { voter in
                 voter == ledger.me
-                    ? ledger.lastPersisted >= zxid
+                    ? ownsEpoch && ledger.lastPersisted >= zxid
                     : learners.contains {
                         $0.server == voter && $0.isVoter && $0.stage == .synced && $0.acked >= zxid
                     }

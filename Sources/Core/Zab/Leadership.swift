@@ -180,10 +180,12 @@ struct Leadership: Sendable {
                 offer(index, &actions)
             }
             checkEpochAcks(ledger: &ledger, now: now, actions: &actions)
-        case .current where stage == .synchronizing:
+        case .current:
+            // The followers may have established the epoch without this disk.
             ownsEpoch = true
             checkNewLeaderAcks(ledger: &ledger, now: now, actions: &actions)
-        case .accepted, .current:
+            commitReady(ledger: &ledger, actions: &actions)
+        case .accepted:
             break
         }
     }
@@ -244,7 +246,9 @@ struct Leadership: Sendable {
     /// The epoch names a history: were it durable first, a crash between the two would leave this
     /// server looking newer than those who hold more.
     mutating func storeCurrentEpochWhenDurable(_ ledger: Ledger, _ actions: inout [ZabAction]) {
-        guard stage == .synchronizing, !currentEpochRequested, ledger.isDurable else { return }
+        guard stage == .synchronizing || stage == .broadcasting, !currentEpochRequested,
+            ledger.lastPersisted >= initialZxid
+        else { return }
         currentEpochRequested = true
         actions.append(.storeEpoch(.current, epoch))
     }

@@ -77,7 +77,6 @@ struct Ledger: Sendable {
 
     var me: ServerID { configuration.me }
     var isVoter: Bool { quorum.contains(configuration.me) }
-    var isDurable: Bool { lastPersisted == lastLogged }
 
     mutating func log(_ proposal: Proposal, actions: inout [ZabAction]) {
         precondition(proposal.zxid > lastLogged, "\(proposal.zxid) logged after \(lastLogged)")

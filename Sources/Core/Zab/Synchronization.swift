@@ -92,7 +92,7 @@ extension Leadership {
             actions.append(.send(connection, .truncate(place)))
             sendHistory(index, after: place, ledger, &actions)
         case .snapshot:
-            startDump(index, ledger, &actions)
+            startDump(index, holding: last, &ledger, &actions)
         case .readLog:
             learners[index].stage = .readingLog(last, rounds: 1, gathered: [])
             // From one before, so that the answer shows whether the learner's last one is ours.
@@ -138,12 +138,12 @@ extension Leadership {
         let history = history(ledger)
         guard proposals != nil, isComplete, gathered.first?.zxid == last,
             let reached = gathered.last?.zxid
-        else { return startDump(index, ledger, &actions) }
+        else { return startDump(index, holding: last, &ledger, &actions) }
         let place = history.lastIndex(upTo: reached)
         guard reached == end || place >= 0 && history[place].zxid == reached else {
             // Meanwhile the committed log has moved on: read what lies between.
             guard rounds < Self.logReadLimitRounds else {
-                return startDump(index, ledger, &actions)
+                return startDump(index, holding: last, &ledger, &actions)
             }
             learners[index].stage = .readingLog(last, rounds: rounds + 1, gathered: gathered)
             return readLog(index, after: reached, ledger: &ledger, actions: &actions)
@@ -201,10 +201,15 @@ extension Leadership {
     // MARK: - Snapshots
 
     private mutating func startDump(
-        _ index: Int,
-        _ ledger: Ledger,
-        _ actions: inout [ZabAction]
+        _ index: Int, holding last: Zxid, _ ledger: inout Ledger, _ actions: inout [ZabAction]
     ) {
+        // A snapshot must not take from a learner what it has of this leader's history: it may be
+        // one of the few that hold a committed proposal, and crash before it is sent again. So the
+        // tree must reach as far. As with a tail found at recovery, a later leader may still take
+        // these back by truncation; nobody is served before that is decided.
+        if stage != .broadcasting, last > ledger.lastDelivered {
+            while !ledger.tail.isEmpty { _ = ledger.deliverNext(actions: &actions) }
+        }
         let connection = learners[index].connection
         learners[index].stage = .dumping
         actions.append(.send(connection, .snapshot(ledger.lastDelivered)))

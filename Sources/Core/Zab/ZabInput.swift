@@ -66,7 +66,9 @@ package enum ZabAction: Hashable, Sendable {
     case cancelSnapshot(ConnectionID)
 
     /// Committed: apply it. Every proposal once, in zxid order. Proposals that were in the log at
-    /// recovery are in the tree already and are not delivered again.
+    /// recovery are in the tree already and are not delivered again. While preparing, an elected
+    /// leader may have to deliver the end of its own log before a quorum holds it: like a tail found
+    /// at recovery, `.truncate` can take it back.
     case deliver(Proposal)
     /// This peer's part has changed. Sessions, queues and clients follow it.
     case roleChanged(ZabRole)
