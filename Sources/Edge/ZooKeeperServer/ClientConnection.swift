@@ -24,6 +24,8 @@ final class ClientConnection: ChannelInboundHandler {
     private var output = JuteWriter()
     private var isDirty = false
     private var isPaused = false
+    /// The replica has paused it and waits to hear that what it sent has left.
+    private var owesDrained = false
     private var readsAutomatically = true
 
     enum Phase {
@@ -82,6 +84,7 @@ final class ClientConnection: ChannelInboundHandler {
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         if context.channel.isWritable {
+            owesDrained = false
             runner.connectionDrained(self)
             decodeFrames()
             runner.finishTurn()
@@ -143,7 +146,12 @@ final class ClientConnection: ChannelInboundHandler {
 
     func setPaused(_ paused: Bool) {
         isPaused = paused
-        if !paused { decodeFrames() }
+        if paused {
+            owesDrained = true
+            markDirty()
+        } else {
+            decodeFrames()
+        }
         updateReading()
     }
 
@@ -196,12 +204,19 @@ final class ClientConnection: ChannelInboundHandler {
     /// Writes what has gathered, in one piece.
     func flush() {
         isDirty = false
-        guard let context, !output.bytes.isEmpty else { return }
-        var buffer = context.channel.allocator.buffer(capacity: output.bytes.count)
-        buffer.writeBytes(output.bytes)
-        output.bytes.removeAll(keepingCapacity: output.bytes.capacity <= 1 << 18)
-        context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
-        if !context.channel.isWritable { checkBacklog(context) }
+        guard let context else { return }
+        if !output.bytes.isEmpty {
+            var buffer = context.channel.allocator.buffer(capacity: output.bytes.count)
+            buffer.writeBytes(output.bytes)
+            output.bytes.removeAll(keepingCapacity: output.bytes.capacity <= 1 << 18)
+            context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+        }
+        if !context.channel.isWritable {
+            checkBacklog(context)
+        } else if owesDrained {
+            owesDrained = false
+            runner.connectionDrained(self)
+        }
     }
 
     private func checkBacklog(_ context: ChannelHandlerContext) {

@@ -88,8 +88,14 @@ final class ReplicaRunner {
     /// Sends everything that the inputs of this turn of the loop have caused.
     func finishTurn() {
         submitStorage()
-        for connection in dirty { connection.flush() }
+        // A connection that has got rid of its output may be sent more at once.
+        var index = 0
+        while index < dirty.count {
+            dirty[index].flush()
+            index += 1
+        }
         dirty.removeAll(keepingCapacity: true)
+        submitStorage()
         scheduleWake()
     }
 
