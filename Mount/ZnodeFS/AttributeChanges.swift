@@ -8,7 +8,10 @@ internal import ZooKeeperModel
 /// `auth::cdrwa` where the mount has an identity, else EOPNOTSUPP.
 extension MountedTree {
     mutating func setAttributes(
-        _ job: inout Job, _ id: NodeID, _ change: AttributeChange, _ handle: FileHandle?,
+        _ job: inout Job,
+        _ id: NodeID,
+        _ change: AttributeChange,
+        _ handle: FileHandle?,
         _ caller: Caller
     ) throws(Stop) -> FileReply {
         guard let node = nodes[id] else { throw .failed(.stale) }
@@ -42,7 +45,10 @@ extension MountedTree {
     // MARK: Size
 
     private mutating func truncate(
-        _ job: inout Job, _ id: NodeID, _ size: Int64, _ handle: FileHandle?
+        _ job: inout Job,
+        _ id: NodeID,
+        _ size: Int64,
+        _ handle: FileHandle?
     ) throws(Stop) {
         guard let node = nodes[id] else { throw .failed(.stale) }
         guard node.key.kind == .regular else { throw .failed(.isDirectory) }
@@ -79,14 +85,20 @@ extension MountedTree {
         job.isApplied = true
         if data == snapshot.data { return }
         let znode = Znode(
-            path: node.key.path, stat: before, content: .other, permissions: .all)
+            path: node.key.path,
+            stat: before,
+            content: .other,
+            permissions: .all
+        )
         _ = try self.change(&job, znode, to: data)
     }
 
     // MARK: Mode and owner
 
     private mutating func changeMode(
-        _ job: inout Job, _ znode: Znode, _ mode: UInt32
+        _ job: inout Job,
+        _ znode: Znode,
+        _ mode: UInt32
     ) throws(Stop) {
         let isSticky = znode.makesEphemerals
         if kind(znode) == .directory {
@@ -113,11 +125,14 @@ extension MountedTree {
             guard !settings.identities.isEmpty else {
                 log(
                     .warning,
-                    "\(znode.path): without an identity (auth=) nobody can be kept out of it")
+                    "\(znode.path): without an identity (auth=) nobody can be kept out of it"
+                )
                 throw .failed(.notSupported)
             }
             let answers = try ask(
-                &job, .setACL(znode.path, acl: .creator, version: znode.stat.aversion))
+                &job,
+                .setACL(znode.path, acl: .creator, version: znode.stat.aversion)
+            )
             switch answers.first {
             case .success: break
             case .failure(.badVersion): throw .again
@@ -134,7 +149,9 @@ extension MountedTree {
     }
 
     private mutating func changeOwner(
-        _ znode: Znode, _ change: AttributeChange, _ caller: Caller
+        _ znode: Znode,
+        _ change: AttributeChange,
+        _ caller: Caller
     ) throws(Stop) {
         guard change.user != nil || change.group != nil else { return }
         let present = remembered.find(znode.path, znode.stat)
@@ -164,7 +181,9 @@ extension MountedTree {
     }
 
     private mutating func rememberTimes(
-        _ path: ZnodePath, _ stat: Stat, _ change: AttributeChange
+        _ path: ZnodePath,
+        _ stat: Stat,
+        _ change: AttributeChange
     ) {
         var access: FileTime?
         var modification: FileTime?

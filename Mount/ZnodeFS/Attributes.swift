@@ -45,24 +45,41 @@ extension MountedTree {
         }
         let changed = Self.time(znode.stat.mtime)
         return FileAttributes(
-            inode: Self.inode(key), kind: key.kind, permissions: permissions,
-            links: key.kind == .directory ? 2 : 1, user: memory?.user ?? settings.user,
-            group: memory?.group ?? settings.group, size: size ?? shownSize,
+            inode: Self.inode(key),
+            kind: key.kind,
+            permissions: permissions,
+            links: key.kind == .directory ? 2 : 1,
+            user: memory?.user ?? settings.user,
+            group: memory?.group ?? settings.group,
+            size: size ?? shownSize,
             accessTime: memory?.accessTime ?? changed,
-            modificationTime: memory?.modificationTime ?? changed, changeTime: changed)
+            modificationTime: memory?.modificationTime ?? changed,
+            changeTime: changed
+        )
     }
 
     /// The attributes of what no Stat describes: deferred files, watch streams, `/@zkfs`.
     func attributes(
-        _ key: NodeKey, permissions: UInt32, size: Int64, time: Timestamp,
-        user: UInt32? = nil, group: UInt32? = nil
+        _ key: NodeKey,
+        permissions: UInt32,
+        size: Int64,
+        time: Timestamp,
+        user: UInt32? = nil,
+        group: UInt32? = nil
     ) -> FileAttributes {
         let time = Self.time(time)
         return FileAttributes(
-            inode: Self.inode(key), kind: key.kind, permissions: permissions,
-            links: key.kind == .directory ? 2 : 1, user: user ?? settings.user,
-            group: group ?? settings.group, size: size, accessTime: time, modificationTime: time,
-            changeTime: time)
+            inode: Self.inode(key),
+            kind: key.kind,
+            permissions: permissions,
+            links: key.kind == .directory ? 2 : 1,
+            user: user ?? settings.user,
+            group: group ?? settings.group,
+            size: size,
+            accessTime: time,
+            modificationTime: time,
+            changeTime: time
+        )
     }
 
     func fileMode(_ permissions: Permissions) -> UInt32 {
@@ -173,7 +190,9 @@ struct KnownFacts: Sendable {
     }
 
     private mutating func change(
-        _ path: ZnodePath, _ stat: Stat, _ change: (inout Fact) -> Void
+        _ path: ZnodePath,
+        _ stat: Stat,
+        _ change: (inout Fact) -> Void
     ) {
         if facts.count >= Self.limit, facts[path] == nil { facts.removeAll() }
         var fact = facts[path] ?? Fact(czxid: stat.czxid)

@@ -72,7 +72,11 @@ struct Exchange: Sendable {
     var hasUnknownOutcome: Bool {
         isWrite
             && outcomes.contains {
-                if case .failure(let code)? = $0?.result { code.leavesOutcomeUnknown } else { false }
+                if case .failure(let code)? = $0?.result {
+                    code.leavesOutcomeUnknown
+                } else {
+                    false
+                }
             }
     }
 }
@@ -167,15 +171,22 @@ extension MountedTree {
         var job = job
         let step = Self.shortestPause * (1 << min(job.attempts, 6))
         let jitter = Duration.nanoseconds(
-            Int64(random.next() % UInt64(max(1, step.wholeNanoseconds))))
+            Int64(random.next() % UInt64(max(1, step.wholeNanoseconds)))
+        )
         job.attempts += 1
         job.publication = .notAwaited
         job.plan = nil
         let until = now.instant + step + jitter
         job.transcript = [
             Exchange(
-                operations: [], outcomes: [], tokens: [], until: until, isWrite: false,
-                zxidBefore: lastZxid, sessionBefore: nil)
+                operations: [],
+                outcomes: [],
+                tokens: [],
+                until: until,
+                isWrite: false,
+                zxidBefore: lastZxid,
+                sessionBefore: nil
+            )
         ]
         job.deadline = now.instant + settings.hold
         noteDeadline(until)
@@ -195,11 +206,14 @@ extension MountedTree {
                 precondition(
                     exchange.isWrite == operations.contains(where: \.isWrite)
                         && exchange.operations.count == operations.count,
-                    "\(describe(job.cause)) asks another question than it did")
+                    "\(describe(job.cause)) asks another question than it did"
+                )
                 job.cursor += 1
                 return Answers(
                     outcomes: exchange.outcomes.compactMap { $0 },
-                    zxidBefore: exchange.zxidBefore, sessionBefore: exchange.sessionBefore)
+                    zxidBefore: exchange.zxidBefore,
+                    sessionBefore: exchange.sessionBefore
+                )
             }
             job.transcript.removeLast(job.transcript.count - job.cursor)
         }
@@ -215,9 +229,13 @@ extension MountedTree {
             Exchange(
                 operations: operations,
                 outcomes: Array(repeating: nil, count: operations.count),
-                tokens: Array(repeating: nil, count: operations.count), until: nil,
-                isWrite: operations.contains(where: \.isWrite), zxidBefore: lastZxid,
-                sessionBefore: nil))
+                tokens: Array(repeating: nil, count: operations.count),
+                until: nil,
+                isWrite: operations.contains(where: \.isWrite),
+                zxidBefore: lastZxid,
+                sessionBefore: nil
+            )
+        )
         job.deadline = now.instant + settings.hold
         noteDeadline(job.deadline)
         send(&job)

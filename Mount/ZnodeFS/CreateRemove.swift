@@ -8,7 +8,11 @@ internal import ZooKeeperModel
 /// only. A flush does not create: shells close a duplicate of the descriptor before they write.
 extension MountedTree {
     mutating func create(
-        _ job: inout Job, _ parent: NodeID, _ name: [UInt8], _ flags: OpenFlags, _ caller: Caller
+        _ job: inout Job,
+        _ parent: NodeID,
+        _ name: [UInt8],
+        _ flags: OpenFlags,
+        _ caller: Caller
     ) throws(Stop) -> FileReply {
         let place = try resolve(&job, parent, name, creates: true)
         let isExclusive = flags.contains(.exclusive)
@@ -36,34 +40,56 @@ extension MountedTree {
             if isExclusive { throw .failed(.exists) }
             let entry = entry(node.key, deferredAttributes(node))
             return try created(
-                entry, RegularFile(flags: flags, base: Snapshot(data: nil, stat: nil)))
+                entry,
+                RegularFile(flags: flags, base: Snapshot(data: nil, stat: nil))
+            )
         }
         let isEphemeral = try creationParent(&job, place.path)
         if isExclusive {
             let znode = try makeExclusively(
-                &job, place.path, data: [], isEphemeral: isEphemeral, caller)
+                &job,
+                place.path,
+                data: [],
+                isEphemeral: isEphemeral,
+                caller
+            )
             let file = RegularFile(
-                flags: flags, base: Snapshot(data: [], stat: znode.stat))
+                flags: flags,
+                base: Snapshot(data: [], stat: znode.stat)
+            )
             return try created(entry(znode, .itself), file, truncates: false)
         }
         let key = NodeKey(czxid: .zero, path: place.path, facet: .itself, kind: .regular)
         let attributes = attributes(
-            key, permissions: fileMode(.all), size: 0, time: now.timestamp, user: caller.user,
-            group: caller.group)
+            key,
+            permissions: fileMode(.all),
+            size: 0,
+            time: now.timestamp,
+            user: caller.user,
+            group: caller.group
+        )
         let entry = entry(key, attributes)
         if let id = entry.node {
             nodes.deferCreation(
                 of: id,
                 DeferredCreation(
-                    isEphemeral: isEphemeral, caller: caller, time: now.timestamp))
+                    isEphemeral: isEphemeral,
+                    caller: caller,
+                    time: now.timestamp
+                )
+            )
         }
         return try created(
-            entry, RegularFile(flags: flags, base: Snapshot(data: nil, stat: nil)),
-            truncates: false)
+            entry,
+            RegularFile(flags: flags, base: Snapshot(data: nil, stat: nil)),
+            truncates: false
+        )
     }
 
     private mutating func created(
-        _ entry: Entry, _ file: RegularFile, truncates: Bool = true
+        _ entry: Entry,
+        _ file: RegularFile,
+        truncates: Bool = true
     ) throws(Stop) -> FileReply {
         guard let id = entry.node else { throw .failed(.inputOutput) }
         let handle = truncates ? try addOpened(id, file) : try addFile(id, .file(file))
@@ -72,7 +98,9 @@ extension MountedTree {
 
     /// `@data` of a znode whose data is null: it comes to be with its first bytes.
     private mutating func createData(
-        _ job: inout Job, _ place: Place, _ flags: OpenFlags
+        _ job: inout Job,
+        _ place: Place,
+        _ flags: OpenFlags
     ) throws(Stop) -> FileReply {
         guard let znode = try inspect(&job, place.path) else { throw .failed(.noEntry) }
         let isExclusive = flags.contains(.exclusive)
@@ -93,10 +121,14 @@ extension MountedTree {
 
     /// One compare-and-set of a znode's data, settled where its answer is lost.
     mutating func change(
-        _ job: inout Job, _ znode: Znode, to data: [UInt8]?
+        _ job: inout Job,
+        _ znode: Znode,
+        to data: [UInt8]?
     ) throws(Stop) -> Stat {
         let answers = try ask(
-            &job, .setData(znode.path, data: data, version: znode.stat.version))
+            &job,
+            .setData(znode.path, data: data, version: znode.stat.version)
+        )
         switch answers.first {
         case .success(.stat(let stat)):
             facts.learn(znode.path, stat, ContentKind(data))
@@ -104,7 +136,12 @@ extension MountedTree {
         case .failure(.badVersion), .failure(.noNode): throw .again
         case .failure(let code) where code.leavesOutcomeUnknown:
             return try settleChange(
-                &job, znode.path, before: znode.stat, data: data, isIdempotent: true)
+                &job,
+                znode.path,
+                before: znode.stat,
+                data: data,
+                isIdempotent: true
+            )
         case let other: throw .failed(failure(other))
         }
     }
@@ -132,7 +169,11 @@ extension MountedTree {
     }
 
     private mutating func makeExclusively(
-        _ job: inout Job, _ path: ZnodePath, data: [UInt8]?, isEphemeral: Bool, _ caller: Caller
+        _ job: inout Job,
+        _ path: ZnodePath,
+        data: [UInt8]?,
+        isEphemeral: Bool,
+        _ caller: Caller
     ) throws(Stop) -> Znode {
         guard nodes.deferredNode(path) == nil else { throw .failed(.exists) }
         switch try makeZnode(&job, path, data: data, isEphemeral: isEphemeral) {
@@ -140,13 +181,20 @@ extension MountedTree {
         case .made(let stat):
             own(path, stat, caller)
             return Znode(
-                path: path, stat: stat, content: ContentKind(data),
-                permissions: Znode.permissions(of: settings.acl, for: settings.identities))
+                path: path,
+                stat: stat,
+                content: ContentKind(data),
+                permissions: Znode.permissions(of: settings.acl, for: settings.identities)
+            )
         }
     }
 
     mutating func makeNode(
-        _ job: inout Job, _ parent: NodeID, _ name: [UInt8], _ mode: UInt32, _ caller: Caller
+        _ job: inout Job,
+        _ parent: NodeID,
+        _ name: [UInt8],
+        _ mode: UInt32,
+        _ caller: Caller
     ) throws(Stop) -> FileReply {
         // S_IFREG or no type at all: sockets, pipes and devices cannot be.
         guard mode & 0o170000 == 0o100000 || mode & 0o170000 == 0 else {
@@ -155,12 +203,21 @@ extension MountedTree {
         let path = try newName(&job, parent, name)
         let isEphemeral = try creationParent(&job, path)
         let znode = try makeExclusively(
-            &job, path, data: [], isEphemeral: isEphemeral, caller)
+            &job,
+            path,
+            data: [],
+            isEphemeral: isEphemeral,
+            caller
+        )
         return .entry(entry(znode, .itself))
     }
 
     mutating func makeDirectory(
-        _ job: inout Job, _ parent: NodeID, _ name: [UInt8], _ mode: UInt32, _ caller: Caller
+        _ job: inout Job,
+        _ parent: NodeID,
+        _ name: [UInt8],
+        _ mode: UInt32,
+        _ caller: Caller
     ) throws(Stop) -> FileReply {
         let path = try newName(&job, parent, name)
         let isEphemeral = try creationParent(&job, path)
@@ -168,13 +225,20 @@ extension MountedTree {
         // An ephemeral has no children, so it cannot be a directory of ephemerals.
         if isSticky, isEphemeral { throw .failed(.notSupported) }
         let znode = try makeExclusively(
-            &job, path, data: isSticky ? Directive.ephemeralDirectory.data : nil,
-            isEphemeral: isEphemeral, caller)
+            &job,
+            path,
+            data: isSticky ? Directive.ephemeralDirectory.data : nil,
+            isEphemeral: isEphemeral,
+            caller
+        )
         return .entry(entry(znode, .itself))
     }
 
     mutating func makeSymbolicLink(
-        _ job: inout Job, _ parent: NodeID, _ name: [UInt8], _ target: [UInt8],
+        _ job: inout Job,
+        _ parent: NodeID,
+        _ name: [UInt8],
+        _ target: [UInt8],
         _ caller: Caller
     ) throws(Stop) -> FileReply {
         let path = try newName(&job, parent, name)
@@ -189,12 +253,19 @@ extension MountedTree {
         }
         let isEphemeral = try creationParent(&job, path)
         let znode = try makeExclusively(
-            &job, path, data: directive.data, isEphemeral: isEphemeral, caller)
+            &job,
+            path,
+            data: directive.data,
+            isEphemeral: isEphemeral,
+            caller
+        )
         return .entry(entry(znode, .itself))
     }
 
     private mutating func newName(
-        _ job: inout Job, _ parent: NodeID, _ name: [UInt8]
+        _ job: inout Job,
+        _ parent: NodeID,
+        _ name: [UInt8]
     ) throws(Stop) -> ZnodePath {
         let place = try resolve(&job, parent, name, creates: true)
         guard place.facet == .itself else { throw .failed(.exists) }
@@ -205,7 +276,9 @@ extension MountedTree {
     // MARK: Removing
 
     mutating func unlink(
-        _ job: inout Job, _ parent: NodeID, _ name: [UInt8]
+        _ job: inout Job,
+        _ parent: NodeID,
+        _ name: [UInt8]
     ) throws(Stop) -> FileReply {
         let place = try resolve(&job, parent, name)
         switch place.facet {
@@ -280,7 +353,8 @@ extension MountedTree {
 
     /// Taking `@data` away makes the data null.
     private mutating func unlinkData(
-        _ job: inout Job, _ path: ZnodePath
+        _ job: inout Job,
+        _ path: ZnodePath
     ) throws(Stop) -> FileReply {
         guard let znode = try inspect(&job, path), znode.content != .null else {
             throw .failed(.noEntry)
@@ -290,7 +364,9 @@ extension MountedTree {
     }
 
     mutating func removeDirectory(
-        _ job: inout Job, _ parent: NodeID, _ name: [UInt8]
+        _ job: inout Job,
+        _ parent: NodeID,
+        _ name: [UInt8]
     ) throws(Stop) -> FileReply {
         let place = try resolve(&job, parent, name)
         guard place.facet == .itself else { throw .failed(.notPermitted) }

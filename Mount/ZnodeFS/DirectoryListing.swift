@@ -46,7 +46,10 @@ extension MountedTree {
     }
 
     mutating func readDirectory(
-        _ job: inout Job, _ handle: FileHandle, _ offset: UInt64, _ size: Int,
+        _ job: inout Job,
+        _ handle: FileHandle,
+        _ offset: UInt64,
+        _ size: Int,
         _ withAttributes: Bool
     ) throws(Stop) -> FileReply {
         guard let open = files[handle], case .directory(let snapshot) = open.content else {
@@ -64,8 +67,13 @@ extension MountedTree {
             for index in page {
                 let next = UInt64(index + 1)
                 if let entry = listed(
-                    snapshot, snapshot.entries[index], found, next, withAttributes, open.node)
-                {
+                    snapshot,
+                    snapshot.entries[index],
+                    found,
+                    next,
+                    withAttributes,
+                    open.node
+                ) {
                     result.append(entry)
                 }
             }
@@ -78,14 +86,21 @@ extension MountedTree {
 
     /// As many entries as fit into the kernel's buffer.
     private func page(
-        _ snapshot: DirectorySnapshot, from start: Int, _ size: Int, _ withAttributes: Bool
+        _ snapshot: DirectorySnapshot,
+        from start: Int,
+        _ size: Int,
+        _ withAttributes: Bool
     ) -> Range<Int> {
         var end = start
         var room = size
         while end < snapshot.entries.count {
             let entry = DirectoryEntry(
-                name: shownName(snapshot.entries[end]), nextOffset: 0, entry: nil, inode: 0,
-                kind: .regular)
+                name: shownName(snapshot.entries[end]),
+                nextOffset: 0,
+                entry: nil,
+                inode: 0,
+                kind: .regular
+            )
             room -= entry.size(withAttributes: withAttributes)
             guard room >= 0 else { break }
             end += 1
@@ -104,7 +119,8 @@ extension MountedTree {
     }
 
     private func lookedUp(
-        _ snapshot: DirectorySnapshot, _ entry: DirectorySnapshot.Entry
+        _ snapshot: DirectorySnapshot,
+        _ entry: DirectorySnapshot.Entry
     ) -> ZnodePath? {
         switch entry {
         case .child(let name): snapshot.path.appending(name)
@@ -115,8 +131,12 @@ extension MountedTree {
 
     /// One entry; nil where the znode is gone.
     private mutating func listed(
-        _ snapshot: DirectorySnapshot, _ item: DirectorySnapshot.Entry,
-        _ found: [ZnodePath: Znode], _ next: UInt64, _ withAttributes: Bool, _ directory: NodeID
+        _ snapshot: DirectorySnapshot,
+        _ item: DirectorySnapshot.Entry,
+        _ found: [ZnodePath: Znode],
+        _ next: UInt64,
+        _ withAttributes: Bool,
+        _ directory: NodeID
     ) -> DirectoryEntry? {
         let name = shownName(item)
         let key: NodeKey
@@ -128,7 +148,12 @@ extension MountedTree {
             let own = nodes[directory]?.key
             let inode = own.map { Self.inode($0) } ?? 2
             return DirectoryEntry(
-                name: name, nextOffset: next, entry: nil, inode: inode, kind: .directory)
+                name: name,
+                nextOffset: next,
+                entry: nil,
+                inode: inode,
+                kind: .directory
+            )
         case .control(let control):
             key = NodeKey(czxid: .zero, path: snapshot.path, facet: control, kind: .regular)
         case .ownData:
@@ -158,7 +183,12 @@ extension MountedTree {
             }
         }
         return DirectoryEntry(
-            name: name, nextOffset: next, entry: entry, inode: Self.inode(key), kind: key.kind)
+            name: name,
+            nextOffset: next,
+            entry: entry,
+            inode: Self.inode(key),
+            kind: key.kind
+        )
     }
 
     mutating func synchronizeDirectory(_ job: inout Job, _ id: NodeID) throws(Stop) -> FileReply {

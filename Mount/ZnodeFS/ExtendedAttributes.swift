@@ -24,7 +24,9 @@ extension MountedTree {
     private static let attributePrefix = "user.zk."
 
     mutating func getExtendedAttribute(
-        _ job: inout Job, _ id: NodeID, _ name: [UInt8]
+        _ job: inout Job,
+        _ id: NodeID,
+        _ name: [UInt8]
     ) throws(Stop) -> FileReply {
         // The kernel asks for security.capability before every write: answered without a question.
         guard name.starts(with: Self.attributePrefix.utf8) else { throw .failed(.noData) }
@@ -37,17 +39,20 @@ extension MountedTree {
     }
 
     mutating func listExtendedAttributes(
-        _ job: inout Job, _ id: NodeID
+        _ job: inout Job,
+        _ id: NodeID
     ) throws(Stop) -> FileReply {
         guard let znode = try inspectNode(&job, id) else { return .extendedAttribute([]) }
         return .extendedAttribute(
             StatText.fields(znode.stat).flatMap {
                 Array((Self.attributePrefix + $0.name).utf8) + [0]
-            })
+            }
+        )
     }
 
     private mutating func inspectNode(
-        _ job: inout Job, _ id: NodeID
+        _ job: inout Job,
+        _ id: NodeID
     ) throws(Stop) -> Znode? {
         guard let node = nodes[id] else { throw .failed(.stale) }
         guard node.deferred == nil, !node.isUnlinked else { return nil }

@@ -15,7 +15,12 @@ package enum FileOperation: Hashable, Sendable {
     case removeDirectory(parent: NodeID, name: [UInt8])
     case symbolicLink(parent: NodeID, name: [UInt8], target: [UInt8])
     case rename(
-        parent: NodeID, name: [UInt8], newParent: NodeID, newName: [UInt8], flags: UInt32)
+        parent: NodeID,
+        name: [UInt8],
+        newParent: NodeID,
+        newName: [UInt8],
+        flags: UInt32
+    )
     case link(NodeID, newParent: NodeID, newName: [UInt8])
     case open(NodeID, flags: OpenFlags)
     case create(parent: NodeID, name: [UInt8], mode: UInt32, flags: OpenFlags)
@@ -126,8 +131,12 @@ package struct AttributeChange: Hashable, Sendable {
     package var accessTime: Time?
     package var modificationTime: Time?
     package init(
-        mode: UInt32? = nil, user: UInt32? = nil, group: UInt32? = nil, size: Int64? = nil,
-        accessTime: Time? = nil, modificationTime: Time? = nil
+        mode: UInt32? = nil,
+        user: UInt32? = nil,
+        group: UInt32? = nil,
+        size: Int64? = nil,
+        accessTime: Time? = nil,
+        modificationTime: Time? = nil
     ) {
         self.mode = mode
         self.user = user

@@ -24,7 +24,9 @@ package struct Entry: Hashable, Sendable {
     package var attributeValidity: Duration
     package var entryValidity: Duration
     package init(
-        node: NodeID?, attributes: FileAttributes, attributeValidity: Duration,
+        node: NodeID?,
+        attributes: FileAttributes,
+        attributeValidity: Duration,
         entryValidity: Duration
     ) {
         self.node = node
@@ -66,8 +68,15 @@ package struct FileAttributes: Hashable, Sendable {
     package var modificationTime: FileTime
     package var changeTime: FileTime
     package init(
-        inode: UInt64, kind: FileKind, permissions: UInt32, links: UInt32, user: UInt32,
-        group: UInt32, size: Int64, accessTime: FileTime, modificationTime: FileTime,
+        inode: UInt64,
+        kind: FileKind,
+        permissions: UInt32,
+        links: UInt32,
+        user: UInt32,
+        group: UInt32,
+        size: Int64,
+        accessTime: FileTime,
+        modificationTime: FileTime,
         changeTime: FileTime
     ) {
         self.inode = inode
@@ -93,7 +102,11 @@ package struct DirectoryEntry: Hashable, Sendable {
     package var inode: UInt64
     package var kind: FileKind
     package init(
-        name: [UInt8], nextOffset: UInt64, entry: Entry?, inode: UInt64, kind: FileKind
+        name: [UInt8],
+        nextOffset: UInt64,
+        entry: Entry?,
+        inode: UInt64,
+        kind: FileKind
     ) {
         self.name = name
         self.nextOffset = nextOffset
@@ -117,7 +130,11 @@ package struct FileSystemStatistics: Hashable, Sendable {
     package var freeFiles: UInt64
     package var longestName: UInt32
     package init(
-        blockSize: UInt32, blocks: UInt64, freeBlocks: UInt64, files: UInt64, freeFiles: UInt64,
+        blockSize: UInt32,
+        blocks: UInt64,
+        freeBlocks: UInt64,
+        files: UInt64,
+        freeFiles: UInt64,
         longestName: UInt32
     ) {
         self.blockSize = blockSize

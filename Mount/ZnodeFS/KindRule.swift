@@ -85,11 +85,12 @@ struct Znode: Hashable, Sendable {
 
     var makesEphemerals: Bool { content == .directive(.ephemeralDirectory) }
     var isEphemeral: Bool { stat.ephemeralOwner != .none }
-    /// Whether a directory of this content lists `@data`.
+    /// Whether a directory of this content lists `@data`. Empty data is no content to carry: the
+    /// root of every ensemble has it, and every directory that kazoo makes.
     var carriesOwnData: Bool {
         switch content {
-        case .empty, .other: true
-        case .null, .directive, .unreadable: false
+        case .other: true
+        case .null, .empty, .directive, .unreadable: false
         }
     }
 }

@@ -12,7 +12,10 @@ extension MountedTree {
     /// Requests that create pass `creates`, since a name that no znode can be shown as is not just
     /// absent then.
     mutating func resolve(
-        _ job: inout Job, _ parent: NodeID, _ name: [UInt8], creates: Bool = false,
+        _ job: inout Job,
+        _ parent: NodeID,
+        _ name: [UInt8],
+        creates: Bool = false,
         position: Int = 0
     ) throws(Stop) -> Place {
         if position < job.places.count { return job.places[position] }
@@ -85,7 +88,9 @@ extension MountedTree {
     /// Many znodes in two round trips: their Stats, then the data and ACL of those whose kind and
     /// mode are not known for this version yet.
     mutating func inspect(
-        _ job: inout Job, _ paths: [ZnodePath], after prefix: [Operation] = []
+        _ job: inout Job,
+        _ paths: [ZnodePath],
+        after prefix: [Operation] = []
     ) throws(Stop) -> [Znode?] {
         guard !paths.isEmpty else { return [] }
         let begin = job.cursor
@@ -108,7 +113,9 @@ extension MountedTree {
     }
 
     private mutating func inspectAnew(
-        _ job: inout Job, _ paths: [ZnodePath], _ first: [Operation]
+        _ job: inout Job,
+        _ paths: [ZnodePath],
+        _ first: [Operation]
     ) throws(Stop) -> [Znode?] {
         let answers = try ask(&job, first)
         var stats: [Stat?] = []
@@ -161,14 +168,19 @@ extension MountedTree {
     /// leaves a fact unknown; what was seen last is shown then.
     private func known(_ path: ZnodePath, _ stat: Stat) -> Znode {
         Znode(
-            path: path, stat: stat, content: facts.content(path, stat) ?? .unreadable,
-            permissions: facts.permissions(path, stat) ?? .all)
+            path: path,
+            stat: stat,
+            content: facts.content(path, stat) ?? .unreadable,
+            permissions: facts.permissions(path, stat) ?? .all
+        )
     }
 
     // MARK: lookup
 
     mutating func lookup(
-        _ job: inout Job, _ parent: NodeID, _ name: [UInt8]
+        _ job: inout Job,
+        _ parent: NodeID,
+        _ name: [UInt8]
     ) throws(Stop) -> FileReply {
         let place = try resolve(&job, parent, name)
         return .entry(try enter(&job, place))
@@ -179,8 +191,11 @@ extension MountedTree {
         switch place.facet {
         case .control, .status, .log, .watch:
             let key = NodeKey(
-                czxid: .zero, path: place.path, facet: place.facet,
-                kind: place.facet == .control ? .directory : .regular)
+                czxid: .zero,
+                path: place.path,
+                facet: place.facet,
+                kind: place.facet == .control ? .directory : .regular
+            )
             return entry(key, virtualAttributes(key))
         case .itself:
             guard let znode = try inspect(&job, place.path) else {
@@ -223,8 +238,11 @@ extension MountedTree {
 
     mutating func entry(_ key: NodeKey, _ attributes: FileAttributes) -> Entry {
         Entry(
-            node: nodes.remember(key), attributes: attributes, attributeValidity: .zero,
-            entryValidity: .zero)
+            node: nodes.remember(key),
+            attributes: attributes,
+            attributeValidity: .zero,
+            entryValidity: .zero
+        )
     }
 
     /// Where `D@dir` and `D/@dir` point: to the directory itself. Nil for all other nodes.
@@ -250,15 +268,21 @@ extension MountedTree {
     func deferredAttributes(_ node: Node) -> FileAttributes {
         let id = nodes.find(node.key)
         return attributes(
-            node.key, permissions: fileMode(.all), size: id.flatMap { localSize($0) } ?? 0,
-            time: node.deferred?.time ?? now.timestamp, user: node.deferred?.caller.user,
-            group: node.deferred?.caller.group)
+            node.key,
+            permissions: fileMode(.all),
+            size: id.flatMap { localSize($0) } ?? 0,
+            time: node.deferred?.time ?? now.timestamp,
+            user: node.deferred?.caller.user,
+            group: node.deferred?.caller.group
+        )
     }
 
     // MARK: stat, readlink, statfs
 
     mutating func getAttributes(
-        _ job: inout Job, _ id: NodeID, _ handle: FileHandle?
+        _ job: inout Job,
+        _ id: NodeID,
+        _ handle: FileHandle?
     ) throws(Stop) -> FileReply {
         guard let node = nodes[id] else { throw .failed(.stale) }
         if node.deferred != nil { return .attributes(deferredAttributes(node), validity: .zero) }
@@ -294,12 +318,19 @@ extension MountedTree {
         var result: FileAttributes
         if let stat = node.stat {
             let znode = Znode(
-                path: node.key.path, stat: stat, content: node.content,
-                permissions: node.permissions)
+                path: node.key.path,
+                stat: stat,
+                content: node.content,
+                permissions: node.permissions
+            )
             result = attributes(node.key, of: znode)
         } else {
             result = attributes(
-                node.key, permissions: fileMode(.all), size: 0, time: now.timestamp)
+                node.key,
+                permissions: fileMode(.all),
+                size: 0,
+                time: now.timestamp
+            )
         }
         result.links = 0
         if let size = localSize(id) { result.size = size }
@@ -341,7 +372,12 @@ extension MountedTree {
     /// so that installers which ask first go on.
     var fileSystemStatistics: FileSystemStatistics {
         FileSystemStatistics(
-            blockSize: 4_096, blocks: 262_144, freeBlocks: 262_144, files: 1 << 20,
-            freeFiles: 1 << 20, longestName: UInt32(ParsedName.longest))
+            blockSize: 4_096,
+            blocks: 262_144,
+            freeBlocks: 262_144,
+            files: 1 << 20,
+            freeFiles: 1 << 20,
+            longestName: UInt32(ParsedName.longest)
+        )
     }
 }

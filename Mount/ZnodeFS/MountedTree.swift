@@ -65,7 +65,9 @@ package struct MountedTree: Sendable {
     }
 
     package mutating func handle(
-        _ input: MountInput, at now: ClockReading, actions: inout [MountAction]
+        _ input: MountInput,
+        at now: ClockReading,
+        actions: inout [MountAction]
     ) {
         self.now = now
         swap(&output, &actions)
@@ -125,7 +127,9 @@ enum RequestHolder: Hashable, Sendable {
 
 extension MountedTree {
     private mutating func receive(
-        _ request: FileRequestID, _ operation: FileOperation, _ caller: Caller
+        _ request: FileRequestID,
+        _ operation: FileOperation,
+        _ caller: Caller
     ) {
         if case .forget(let node, let count) = operation {
             nodes.forget(node, count: count)
@@ -170,7 +174,10 @@ extension MountedTree {
     }
 
     private mutating func serve(
-        _ job: inout Job, _ request: FileRequestID, _ operation: FileOperation, _ caller: Caller
+        _ job: inout Job,
+        _ request: FileRequestID,
+        _ operation: FileOperation,
+        _ caller: Caller
     ) throws(Stop) -> FileReply {
         if settings.readOnly, operation.changesTheTree { throw .failed(.readOnlyFileSystem) }
         switch operation {
@@ -340,7 +347,8 @@ extension MountedTree {
         for (handle, file) in files {
             precondition(
                 nodes[file.node]?.handles.contains(handle) == true,
-                "handle \(handle.rawValue) is not known to its node")
+                "handle \(handle.rawValue) is not known to its node"
+            )
             file.checkInvariants()
         }
         for (request, holder) in requests {
@@ -350,11 +358,13 @@ extension MountedTree {
             case .publication(let handle):
                 precondition(
                     files[handle]?.file?.owes(request) == true,
-                    "request \(request.rawValue) waits for no publication")
+                    "request \(request.rawValue) waits for no publication"
+                )
             case .stream(let handle):
                 precondition(
                     files[handle]?.stream?.waiting.contains { $0.request == request } == true,
-                    "request \(request.rawValue) waits for no stream")
+                    "request \(request.rawValue) waits for no stream"
+                )
             }
         }
         for (path, handles) in filesByPath {

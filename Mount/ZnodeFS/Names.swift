@@ -51,7 +51,8 @@ enum ParsedName: Hashable, Sendable {
                 return
             }
             // A base that reads as a facet itself is not how any znode is shown.
-            guard base.isEmpty || Self.splitFacet(base) == nil, let base = Self.unescape(base) else {
+            guard base.isEmpty || Self.splitFacet(base) == nil, let base = Self.unescape(base)
+            else {
                 self = .refused
                 return
             }

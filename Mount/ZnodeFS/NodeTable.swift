@@ -175,7 +175,8 @@ struct NodeTable: Sendable {
         for (id, node) in nodes where id != .root {
             precondition(
                 node.lookups > 0 || !node.handles.isEmpty || node.deferred != nil,
-                "node \(id.rawValue) is kept for nothing")
+                "node \(id.rawValue) is kept for nothing"
+            )
         }
     }
 }

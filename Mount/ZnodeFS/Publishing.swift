@@ -30,7 +30,10 @@ extension MountedTree {
     }
 
     mutating func write(
-        _ request: FileRequestID, _ handle: FileHandle, _ offset: Int64, _ bytes: [UInt8]
+        _ request: FileRequestID,
+        _ handle: FileHandle,
+        _ offset: Int64,
+        _ bytes: [UInt8]
     ) throws(Stop) -> FileReply {
         guard let id = files[handle]?.node, let flags = files[handle]?.file?.flags,
             flags.writes, let path = nodes[id]?.key.path
@@ -65,7 +68,10 @@ extension MountedTree {
 
     /// EFBIG before anything is sent or changed.
     func checkLength(
-        _ handle: FileHandle?, _ id: NodeID, _ edit: Edit, _ path: ZnodePath
+        _ handle: FileHandle?,
+        _ id: NodeID,
+        _ edit: Edit,
+        _ path: ZnodePath
     ) throws(Stop) {
         let present =
             nodes[id]?.detached?.count ?? handle.flatMap { files[$0]?.file?.view.count } ?? 0
@@ -83,12 +89,16 @@ extension MountedTree {
 
     /// Answers this request when the edits so far are on a quorum.
     private mutating func wait(
-        _ request: FileRequestID, _ handle: FileHandle, _ reply: FileReply, isFlush: Bool = false
+        _ request: FileRequestID,
+        _ handle: FileHandle,
+        _ reply: FileReply,
+        isFlush: Bool = false
     ) {
         requests[request] = .publication(handle)
         files[handle]?.withFile {
             $0.waiters.append(
-                PublicationWaiter(who: .request(request, reply), isFlush: isFlush))
+                PublicationWaiter(who: .request(request, reply), isFlush: isFlush)
+            )
         }
         if isFlush, !isConnected { letFlushesGo(handle) }
         publishSoon(handle)
@@ -199,14 +209,21 @@ extension MountedTree {
     }
 
     private mutating func publishCreation(
-        _ job: inout Job, _ handle: FileHandle, _ id: NodeID, _ file: RegularFile
+        _ job: inout Job,
+        _ handle: FileHandle,
+        _ id: NodeID,
+        _ file: RegularFile
     ) throws(Stop) {
         let path = job.places[0].path
         var data: [UInt8] = []
         for pending in file.flight { pending.edit.apply(to: &data) }
         let creation = nodes[id]?.deferred
         let outcome = try makeZnode(
-            &job, path, data: data, isEphemeral: creation?.isEphemeral ?? false)
+            &job,
+            path,
+            data: data,
+            isEphemeral: creation?.isEphemeral ?? false
+        )
         switch outcome {
         case .made(let stat):
             if let creation { own(path, stat, creation.caller) }
@@ -232,7 +249,11 @@ extension MountedTree {
     }
 
     private mutating func publishChange(
-        _ job: inout Job, _ handle: FileHandle, _ id: NodeID, _ file: RegularFile, onBase: Bool
+        _ job: inout Job,
+        _ handle: FileHandle,
+        _ id: NodeID,
+        _ file: RegularFile,
+        onBase: Bool
     ) throws(Stop) {
         guard var key = nodes[id]?.key else { throw .failed(.stale) }
         let path = job.places[0].path
@@ -242,7 +263,10 @@ extension MountedTree {
         let base =
             onBase ? file.base : try newest(&job, key, watch: true, onlyVersion: startsEmpty)
         guard let before = base.stat else { throw .failed(.inputOutput) }
-        if let pinned = file.pinnedVersion, before.version != pinned {
+        // Not once it is sent: then its answer counts, whatever became of the session since.
+        if let pinned = file.pinnedVersion, before.version != pinned,
+            !job.transcript.contains(where: \.isWrite)
+        {
             log(.error, "\(path): changed while the session was lost, unsent data given up")
             throw .failed(.stale)
         }
@@ -255,7 +279,8 @@ extension MountedTree {
             [
                 .setData(path, data: data, version: before.version),
                 .exists(path, watch: true),
-            ])
+            ]
+        )
         let stat: Stat
         switch answers.first {
         case .success(.stat(let changed)): stat = changed
@@ -266,7 +291,12 @@ extension MountedTree {
                 if case .append = $0.edit { true } else { false }
             }
             stat = try settleChange(
-                &job, path, before: before, data: data, isIdempotent: !appends)
+                &job,
+                path,
+                before: before,
+                data: data,
+                isIdempotent: !appends
+            )
         case let other: throw .failed(failure(other))
         }
         if stat.czxid != key.czxid, nodes[id]?.key.czxid == key.czxid {
@@ -372,10 +402,17 @@ extension MountedTree {
         }
         let isSent =
             isInFlight
-            && (file.publisher.flatMap { jobs[$0]?.transcript.contains(where: \.isWrite) } ?? false)
+            && (file.publisher.flatMap {
+                jobs[$0]?.transcript.contains { $0.isWrite && $0.isSent }
+            } ?? false)
         if !isSent {
             files[handle]?.withFile { $0.takeBack(request) }
             reply(request, .failed(.interrupted))
+            if isInFlight, let id = file.publisher, jobs[id]?.transcript.last?.isWrite == true {
+                // The question that waits for a connection still holds what was taken back.
+                jobs[id]?.transcript.removeLast()
+                ready.append(id)
+            }
         } else if isConnected {
             // Its answer is the truth, and it comes.
             files[handle]?.withFile { $0.interrupted.append(request) }
@@ -460,7 +497,10 @@ extension MountedTree {
         guard !isConnected, let file = files[handle]?.file else { return }
         let flushes = (file.flightWaiters + file.waiters).filter(\.isFlush)
         guard !flushes.isEmpty else { return }
-        log(.error, "a close was not held for the ensemble; \(describe(.publish(handle))) is queued")
+        log(
+            .error,
+            "a close was not held for the ensemble; \(describe(.publish(handle))) is queued"
+        )
         files[handle]?.withFile {
             $0.flightWaiters.removeAll(where: \.isFlush)
             $0.waiters.removeAll(where: \.isFlush)

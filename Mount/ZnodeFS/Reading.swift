@@ -9,7 +9,9 @@ internal import ZooKeeperModel
 /// work, shared ones give ENODEV.
 extension MountedTree {
     mutating func open(
-        _ job: inout Job, _ id: NodeID, _ flags: OpenFlags
+        _ job: inout Job,
+        _ id: NodeID,
+        _ flags: OpenFlags
     ) throws(Stop) -> FileReply {
         guard let node = nodes[id] else { throw .failed(.stale) }
         if node.key.kind == .symbolicLink { throw .failed(.loop) }
@@ -38,14 +40,18 @@ extension MountedTree {
     }
 
     private mutating func opened(
-        _ id: NodeID, _ content: OpenFile.Content
+        _ id: NodeID,
+        _ content: OpenFile.Content
     ) throws(Stop) -> FileReply {
         .opened(try addFile(id, content), [.directIO])
     }
 
     /// The snapshot of a file that is being opened. Asks; changes nothing.
     mutating func openedFile(
-        _ job: inout Job, _ id: NodeID?, _ key: NodeKey, _ flags: OpenFlags
+        _ job: inout Job,
+        _ id: NodeID?,
+        _ key: NodeKey,
+        _ flags: OpenFlags
     ) throws(Stop) -> RegularFile {
         let node = id.flatMap { nodes[$0] }
         if let node, let detached = node.detached {
@@ -55,7 +61,11 @@ extension MountedTree {
             return RegularFile(flags: flags, base: Snapshot(data: nil, stat: nil))
         }
         let snapshot = try newest(
-            &job, key, watch: flags.writes, onlyVersion: flags.contains(.truncate))
+            &job,
+            key,
+            watch: flags.writes,
+            onlyVersion: flags.contains(.truncate)
+        )
         var file = RegularFile(flags: flags, base: snapshot)
         file.isCurrent = flags.writes
         return file
@@ -79,7 +89,10 @@ extension MountedTree {
     /// The newest version of a node's data. ESTALE where the name means another znode by now: the
     /// kernel looks it up again and repeats its request.
     mutating func newest(
-        _ job: inout Job, _ key: NodeKey, watch: Bool, onlyVersion: Bool = false
+        _ job: inout Job,
+        _ key: NodeKey,
+        watch: Bool,
+        onlyVersion: Bool = false
     ) throws(Stop) -> Snapshot {
         var questions: [Operation] =
             onlyVersion
@@ -101,7 +114,10 @@ extension MountedTree {
     }
 
     mutating func read(
-        _ job: inout Job, _ request: FileRequestID, _ handle: FileHandle, _ offset: Int64,
+        _ job: inout Job,
+        _ request: FileRequestID,
+        _ handle: FileHandle,
+        _ offset: Int64,
         _ size: Int
     ) throws(Stop) -> FileReply {
         guard let open = files[handle] else { throw .failed(.badDescriptor) }
@@ -130,7 +146,9 @@ extension MountedTree {
 
     /// Takes the newest version; where the znode is gone the handle keeps the last one.
     private mutating func refresh(
-        _ job: inout Job, _ handle: FileHandle, _ key: NodeKey
+        _ job: inout Job,
+        _ handle: FileHandle,
+        _ key: NodeKey
     ) throws(Stop) {
         let watches = files[handle]?.file?.flags.writes ?? false
         do {

@@ -23,8 +23,12 @@ extension MountedTree {
     }
 
     mutating func rename(
-        _ job: inout Job, _ parent: NodeID, _ name: [UInt8], _ newParent: NodeID,
-        _ newName: [UInt8], _ flags: UInt32
+        _ job: inout Job,
+        _ parent: NodeID,
+        _ name: [UInt8],
+        _ newParent: NodeID,
+        _ newName: [UInt8],
+        _ flags: UInt32
     ) throws(Stop) -> FileReply {
         let from = try resolve(&job, parent, name)
         let to = try resolve(&job, newParent, newName, creates: true, position: 1)
@@ -37,7 +41,8 @@ extension MountedTree {
         guard !to.path.isEqualOrBelow(from.path) else { throw .failed(.invalidArgument) }
         // What the source's handles hold goes with it.
         let handles =
-            filesByPath[from.path] ?? nodes.deferredNode(from.path).flatMap { nodes[$0]?.handles } ?? []
+            filesByPath[from.path] ?? nodes.deferredNode(from.path).flatMap { nodes[$0]?.handles }
+            ?? []
         try awaitPublication(&job, of: handles)
 
         guard let source = try inspect(&job, from.path) else { throw .failed(.noEntry) }
@@ -64,7 +69,12 @@ extension MountedTree {
         let subtree = try gather(&job, from.path)
         if becomesEphemeral, subtree.count > 1 { throw .failed(.notSupported) }
         let operations = try transaction(
-            subtree, from.path, to.path, target, becomesEphemeral)
+            subtree,
+            from.path,
+            to.path,
+            target,
+            becomesEphemeral
+        )
         let stats = try carryOut(&job, operations, source)
         var moved: [ZnodePath: Stat] = [:]
         for (item, stat) in zip(subtree, stats) {
@@ -87,7 +97,8 @@ extension MountedTree {
                         Operation.getData($0, watch: false), .getACL($0),
                         .getChildren($0, watch: false),
                     ]
-                })
+                }
+            )
             var next: [ZnodePath] = []
             for (index, path) in level.enumerated() {
                 let own = answers.outcomes[(index * 3)..<(index * 3 + 3)].map(\.result)
@@ -104,7 +115,8 @@ extension MountedTree {
                 }
                 let sorted = children.sorted { $0.lexicographicallyPrecedes($1) }
                 result.append(
-                    Moving(path: path, stat: stat, data: data, acl: acl, children: sorted))
+                    Moving(path: path, stat: stat, data: data, acl: acl, children: sorted)
+                )
                 bytes += (data?.count ?? 0) + 3 * path.bytes.count + Self.requestOverhead
                 next += sorted.map { path.appending($0) }
             }
@@ -120,26 +132,33 @@ extension MountedTree {
     }
 
     private static func moved(
-        _ path: ZnodePath, _ from: ZnodePath, _ to: ZnodePath
+        _ path: ZnodePath,
+        _ from: ZnodePath,
+        _ to: ZnodePath
     ) -> ZnodePath {
         ZnodePath(bytes: to.bytes + path.bytes.dropFirst(from.bytes.count))
     }
 
     private mutating func transaction(
-        _ subtree: [Moving], _ from: ZnodePath, _ to: ZnodePath, _ target: Znode?,
+        _ subtree: [Moving],
+        _ from: ZnodePath,
+        _ to: ZnodePath,
+        _ target: Znode?,
         _ becomesEphemeral: Bool
     ) throws(Stop) -> [Operation] {
         var operations: [Operation] = []
         for item in subtree {
             if item.path == from, let target {
                 operations.append(
-                    .setData(to, data: item.data, version: target.stat.version))
+                    .setData(to, data: item.data, version: target.stat.version)
+                )
                 continue
             }
             // The server hides digests from those who may not administer; written back, the hidden
             // form would lock everyone out.
             if item.acl.contains(where: {
-                $0.identity.scheme == "digest" && $0.identity.id.utf8.suffix(2).elementsEqual(":x".utf8)
+                $0.identity.scheme == "digest"
+                    && $0.identity.id.utf8.suffix(2).elementsEqual(":x".utf8)
             }) {
                 log(.warning, "\(item.path): its ACL is not shown to this mount, so it stays")
                 throw .failed(.notPermitted)
@@ -149,8 +168,13 @@ extension MountedTree {
             operations.append(
                 .create(
                     CreateRequest(
-                        path: Self.moved(item.path, from, to), data: item.data, acl: item.acl,
-                        mode: isEphemeral ? .ephemeral : .persistent)))
+                        path: Self.moved(item.path, from, to),
+                        data: item.data,
+                        acl: item.acl,
+                        mode: isEphemeral ? .ephemeral : .persistent
+                    )
+                )
+            )
         }
         for item in subtree.reversed() {
             operations.append(.delete(item.path, version: item.stat.version))
@@ -176,7 +200,9 @@ extension MountedTree {
 
     /// Runs the transaction; the Stats of what it created and set, in its order.
     private mutating func carryOut(
-        _ job: inout Job, _ operations: [Operation], _ source: Znode
+        _ job: inout Job,
+        _ operations: [Operation],
+        _ source: Znode
     ) throws(Stop) -> [Stat] {
         let answers = try ask(&job, .multi(operations))
         let code: ErrorCode
@@ -208,7 +234,9 @@ extension MountedTree {
 
     /// Nodes and handles follow their file to its new name.
     private mutating func follow(
-        _ from: ZnodePath, _ to: ZnodePath, _ moved: [ZnodePath: Stat]
+        _ from: ZnodePath,
+        _ to: ZnodePath,
+        _ moved: [ZnodePath: Stat]
     ) {
         if let id = nodes.deferredNode(to) { detach(id, content: nil) }
         for id in nodes.below(from) {
@@ -232,14 +260,18 @@ extension MountedTree {
     }
 
     private mutating func exchange(
-        _ job: inout Job, _ source: Znode, _ target: Znode
+        _ job: inout Job,
+        _ source: Znode,
+        _ target: Znode
     ) throws(Stop) -> FileReply {
         guard kind(source) != .directory, kind(target) != .directory else {
             log(.info, "\(source.path): only files are exchanged")
             throw .failed(.invalidArgument)
         }
         let contents = try ask(
-            &job, [.getData(source.path, watch: false), .getData(target.path, watch: false)])
+            &job,
+            [.getData(source.path, watch: false), .getData(target.path, watch: false)]
+        )
         guard case .success(.data(let first, let firstStat)) = contents.outcomes[0].result,
             case .success(.data(let second, let secondStat)) = contents.outcomes[1].result
         else {
@@ -267,7 +299,12 @@ extension MountedTree {
         case .failure(.badVersion), .failure(.noNode): throw .again
         case .failure(let code) where code.leavesOutcomeUnknown:
             _ = try settleChange(
-                &job, source.path, before: firstStat, data: second, isIdempotent: true)
+                &job,
+                source.path,
+                before: firstStat,
+                data: second,
+                isIdempotent: true
+            )
         case let other: throw .failed(failure(other))
         }
         // Each open file goes with its content to the other name.

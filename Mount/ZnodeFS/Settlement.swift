@@ -17,14 +17,22 @@ extension MountedTree {
 
     /// Creates a znode with the mount's ACL.
     mutating func makeZnode(
-        _ job: inout Job, _ path: ZnodePath, data: [UInt8]?, isEphemeral: Bool
+        _ job: inout Job,
+        _ path: ZnodePath,
+        data: [UInt8]?,
+        isEphemeral: Bool
     ) throws(Stop) -> Creation {
         let answers = try ask(
             &job,
             .create(
                 CreateRequest(
-                    path: path, data: data, acl: settings.acl,
-                    mode: isEphemeral ? .ephemeral : .persistent)))
+                    path: path,
+                    data: data,
+                    acl: settings.acl,
+                    mode: isEphemeral ? .ephemeral : .persistent
+                )
+            )
+        )
         switch answers.first {
         case .success(.createdWithStat(_, let stat)):
             facts.learn(path, stat, ContentKind(data))
@@ -37,11 +45,16 @@ extension MountedTree {
     }
 
     private mutating func settleCreation(
-        _ job: inout Job, _ path: ZnodePath, _ before: Answers, isEphemeral: Bool
+        _ job: inout Job,
+        _ path: ZnodePath,
+        _ before: Answers,
+        isEphemeral: Bool
     ) throws(Stop) -> Creation {
         let parent = path.parent ?? .root
         let found = try ask(
-            &job, [.sync(path), .exists(path, watch: false), .exists(parent, watch: false)])
+            &job,
+            [.sync(path), .exists(path, watch: false), .exists(parent, watch: false)]
+        )
         switch (found.outcomes[1].result, found.outcomes[2].result) {
         case (.success(.stat(let stat)), _):
             // Present before the request was sent: it can only have been refused.
@@ -63,7 +76,11 @@ extension MountedTree {
     /// After a setData over the version of `before`. `isIdempotent` says that another's write of the
     /// same bytes is as good as one's own: so it is for content, not for an appended line.
     mutating func settleChange(
-        _ job: inout Job, _ path: ZnodePath, before: Stat, data: [UInt8]?, isIdempotent: Bool
+        _ job: inout Job,
+        _ path: ZnodePath,
+        before: Stat,
+        data: [UInt8]?,
+        isIdempotent: Bool
     ) throws(Stop) -> Stat {
         let found = try ask(&job, [.sync(path), .getData(path, watch: true)])
         if case .success(.data(let present, let stat)) = found.outcomes[1].result,
@@ -82,7 +99,9 @@ extension MountedTree {
     /// After a delete of a znode as it was in `before`: present and unchanged means not done; gone
     /// may be another's doing.
     mutating func settleDeletion(
-        _ job: inout Job, _ path: ZnodePath, before: Stat
+        _ job: inout Job,
+        _ path: ZnodePath,
+        before: Stat
     ) throws(Stop) -> Never {
         let found = try ask(&job, [.sync(path), .exists(path, watch: false)])
         if case .success(.stat(let stat)) = found.outcomes[1].result,

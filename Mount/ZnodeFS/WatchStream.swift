@@ -83,12 +83,16 @@ struct WatchedPath: Sendable {
 
 extension MountedTree {
     mutating func openStream(
-        _ job: inout Job, _ id: NodeID, _ flags: OpenFlags
+        _ job: inout Job,
+        _ id: NodeID,
+        _ flags: OpenFlags
     ) throws(Stop) -> FileReply {
         guard let path = nodes[id]?.key.path else { throw .failed(.stale) }
         let (state, _) = try look(&job, path)
         let reader = WatchReader(
-            path: path, isNonBlocking: flags.contains(.nonBlocking))
+            path: path,
+            isNonBlocking: flags.contains(.nonBlocking)
+        )
         let handle = try addFile(id, .stream(reader))
         // Earlier readers hear of what this look has found.
         saw(path, state)
@@ -98,10 +102,13 @@ extension MountedTree {
 
     /// Arms the watches of a path and reads its state.
     private mutating func look(
-        _ job: inout Job, _ path: ZnodePath
+        _ job: inout Job,
+        _ path: ZnodePath
     ) throws(Stop) -> (WatchedPath.State, Zxid) {
         let answers = try ask(
-            &job, [.exists(path, watch: true), .getChildren2(path, watch: true)])
+            &job,
+            [.exists(path, watch: true), .getChildren2(path, watch: true)]
+        )
         let zxid = answers.outcomes[1].zxid
         // The second answer is the newer one.
         switch (answers.outcomes[0].result, answers.outcomes[1].result) {
@@ -114,7 +121,9 @@ extension MountedTree {
     }
 
     mutating func readStream(
-        _ request: FileRequestID, _ handle: FileHandle, _ size: Int
+        _ request: FileRequestID,
+        _ handle: FileHandle,
+        _ size: Int
     ) throws(Stop) -> FileReply {
         guard let stream = files[handle]?.stream else { throw .failed(.badDescriptor) }
         if stream.isReadable {
@@ -182,19 +191,25 @@ extension MountedTree {
 
     /// Tells the readers of a path how it differs from what they know.
     private mutating func saw(
-        _ path: ZnodePath, _ state: WatchedPath.State, at zxid: Zxid? = nil
+        _ path: ZnodePath,
+        _ state: WatchedPath.State,
+        at zxid: Zxid? = nil
     ) {
         guard let watch = watched[path] else { return }
         watched[path]?.state = state
         let lines = Self.difference(
-            watch.state, state,
-            deletedAt: watch.eventZxid == .none ? zxid ?? lastZxid : watch.eventZxid)
+            watch.state,
+            state,
+            deletedAt: watch.eventZxid == .none ? zxid ?? lastZxid : watch.eventZxid
+        )
         watched[path]?.eventZxid = .none
         for (event, at) in lines { tell(path, event, at) }
     }
 
     static func difference(
-        _ old: WatchedPath.State, _ new: WatchedPath.State, deletedAt: Zxid
+        _ old: WatchedPath.State,
+        _ new: WatchedPath.State,
+        deletedAt: Zxid
     ) -> [(event: String, zxid: Zxid)] {
         switch (old, new) {
         case (.unknown, _), (_, .unknown), (.absent, .absent): return []
@@ -220,15 +235,16 @@ extension MountedTree {
     private mutating func tell(_ path: ZnodePath, _ event: String, _ zxid: Zxid) {
         let shown = shownPath(path)
         let line = Array("\(event) \(zxid) ".utf8) + shown + [UInt8(ascii: "\n")]
-        for handle in watched[path]?.readers ?? [] {
-            guard
-                files[handle]?.withStream({
-                    $0.push(
-                        line,
-                        overflow: Array("overflow \(zxid) ".utf8) + shown
-                            + [UInt8(ascii: "\n")])
-                }) != nil
-            else { continue }
+        for handle in watched[path]?.readers ?? []
+        where
+            files[handle]?.withStream({
+                $0.push(
+                    line,
+                    overflow: Array("overflow \(zxid) ".utf8) + shown
+                        + [UInt8(ascii: "\n")]
+                )
+            }) != nil
+        {
             serveReaders(handle)
         }
     }

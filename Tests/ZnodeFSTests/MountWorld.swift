@@ -18,12 +18,16 @@ struct MountWorld {
         var waiting: Set<FileRequestID> = []
         var notifications: [KernelNotification] = []
         var log: [String] = []
+        /// How often the kernel was given each node.
+        var given: [NodeID: UInt64] = [:]
     }
 
     var service = ZnodeService()
     var mounts: [Mount] = []
     var now = ClockReading(
-        instant: Instant(nanoseconds: 1_000), timestamp: Timestamp(rawValue: 1_000_000))
+        instant: Instant(nanoseconds: 1_000),
+        timestamp: Timestamp(rawValue: 1_000_000)
+    )
     var lastRequest: UInt64 = 0
     var lastSession: Int64 = 0x100
     var random: UInt64 = 1
@@ -38,7 +42,9 @@ struct MountWorld {
             mounts.append(
                 Mount(
                     tree: MountedTree(settings: settings, now: now),
-                    session: SessionID(rawValue: lastSession)))
+                    session: SessionID(rawValue: lastSession)
+                )
+            )
         }
         for index in mounts.indices { connect(index, isNew: true) }
     }
@@ -55,9 +61,14 @@ struct MountWorld {
                 let wasWaiting = mounts[m].waiting.remove(request) != nil
                 precondition(wasWaiting, "request \(request.rawValue) was answered twice")
                 mounts[m].replies[request] = reply
+                for node in reply.nodes { mounts[m].given[node, default: 0] += 1 }
             case .submit(let token, let operation):
-                precondition(mounts[m].isConnected, "submitted without a connection")
-                mounts[m].outbox.append((token, operation))
+                if mounts[m].isConnected {
+                    mounts[m].outbox.append((token, operation))
+                } else {
+                    // Submitted before the tree heard that the connection is gone.
+                    mounts[m].inbox.append(.completed(token, Self.lost))
+                }
             case .notify(let notification): mounts[m].notifications.append(notification)
             case .log(_, let line): mounts[m].log.append(line)
             }
@@ -156,6 +167,8 @@ struct MountWorld {
 
     // MARK: The session
 
+    static let lost = OperationOutcome(result: .failure(.connectionLoss), zxid: .none)
+
     mutating func connect(_ m: Int, isNew: Bool = false) {
         mounts[m].isConnected = true
         input(m, .session(.connected(mounts[m].session, isNew: isNew)))
@@ -166,7 +179,7 @@ struct MountWorld {
 
     /// The connection goes: the service takes the first `taken` operations of those on their way,
     /// and no answer arrives.
-    mutating func disconnect(_ m: Int, taken: Int = 0) {
+    mutating func disconnect(_ m: Int, taken: Int = 0, tellsFirst: Bool = true) {
         var tokens: [OperationToken] = []
         for item in mounts[m].inbox {
             switch item {
@@ -183,13 +196,9 @@ struct MountWorld {
         mounts[m].outbox = []
         mounts[m].isConnected = false
         spreadEvents()
-        for token in tokens {
-            input(
-                m,
-                .completed(
-                    token, OperationOutcome(result: .failure(.connectionLoss), zxid: .none)))
-        }
-        input(m, .session(.disconnected))
+        if tellsFirst { input(m, .session(.disconnected)) }
+        for token in tokens { input(m, .completed(token, Self.lost)) }
+        if !tellsFirst { input(m, .session(.disconnected)) }
     }
 
     /// The session ends while the mount is away, and a new one begins.
@@ -220,10 +229,32 @@ struct MountWorld {
     func reply(_ m: Int, _ request: FileRequestID) -> FileReply? { mounts[m].replies[request] }
 
     /// Sends and lets everything move. Fails the test if there is no answer then.
-    mutating func call(_ m: Int, _ operation: FileOperation, root: Bool = false) throws -> FileReply {
+    mutating func call(_ m: Int, _ operation: FileOperation, root: Bool = false) throws -> FileReply
+    {
         let request = send(m, operation, root: root)
         settle()
         return try #require(reply(m, request), "no answer to \(operation)")
+    }
+}
+
+extension FileReply {
+    /// The nodes that this reply counts a lookup of.
+    var nodes: [NodeID] {
+        switch self {
+        case .entry(let entry), .created(let entry, _, _): [entry.node].compactMap { $0 }
+        case .directory(let entries, _): entries.compactMap { $0.entry?.node }
+        default: []
+        }
+    }
+}
+
+extension MountWorld {
+    /// The kernel drops all it knows, as under memory pressure.
+    mutating func forgetAll(_ m: Int) {
+        for (node, count) in mounts[m].given.sorted(by: { $0.key < $1.key }) {
+            input(m, .kernel(FileRequestID(rawValue: 0), .forget(node, count: count), caller))
+        }
+        mounts[m].given = [:]
     }
 }
 
@@ -247,7 +278,11 @@ extension MountWorld {
         guard case .attributes(let attributes, _) = try call(m, .getAttributes(.root, handle: nil))
         else { throw Failure(errno: .inputOutput) }
         return Entry(
-            node: .root, attributes: attributes, attributeValidity: .zero, entryValidity: .zero)
+            node: .root,
+            attributes: attributes,
+            attributeValidity: .zero,
+            entryValidity: .zero
+        )
     }
 
     mutating func split(_ m: Int, _ path: String) throws -> (NodeID, [UInt8]) {
@@ -258,7 +293,9 @@ extension MountWorld {
     }
 
     mutating func open(
-        _ m: Int, _ path: String, _ flags: OpenFlags = []
+        _ m: Int,
+        _ path: String,
+        _ flags: OpenFlags = []
     ) throws -> (NodeID, FileHandle) {
         do {
             let entry = try walk(m, path)
@@ -295,7 +332,9 @@ extension MountWorld {
 
     /// `echo -n text > path`, in the shell's way: a duplicate is closed before the write.
     mutating func write(
-        _ m: Int, _ path: String, _ text: String,
+        _ m: Int,
+        _ path: String,
+        _ text: String,
         _ flags: OpenFlags = [.writeOnly, .create, .truncate]
     ) throws {
         let (node, handle) = try open(m, path, flags)
@@ -316,7 +355,9 @@ extension MountWorld {
         var bytes: [UInt8] = []
         while true {
             let reply = try call(
-                m, .read(node, handle, offset: Int64(bytes.count), size: 4096))
+                m,
+                .read(node, handle, offset: Int64(bytes.count), size: 4096)
+            )
             try check(reply)
             guard case .data(let part) = reply else { throw Failure(errno: .inputOutput) }
             if part.isEmpty { return String(decoding: bytes, as: UTF8.self) }
@@ -346,11 +387,22 @@ extension MountWorld {
             try call(
                 m,
                 .rename(
-                    parent: parent, name: name, newParent: newParent, newName: newName,
-                    flags: flags)))
+                    parent: parent,
+                    name: name,
+                    newParent: newParent,
+                    newName: newName,
+                    flags: flags
+                )
+            )
+        )
     }
 
-    mutating func list(_ m: Int, _ path: String, size: Int = 4096, plus: Bool = true) throws -> [String] {
+    mutating func list(
+        _ m: Int,
+        _ path: String,
+        size: Int = 4096,
+        plus: Bool = true
+    ) throws -> [String] {
         let node = try #require(try walk(m, path).node)
         guard case .opened(let handle, _) = try call(m, .openDirectory(node)) else {
             throw Failure(errno: .notDirectory)
@@ -360,7 +412,8 @@ extension MountWorld {
         while true {
             let reply = try call(
                 m,
-                .readDirectory(node, handle, offset: offset, size: size, withAttributes: plus))
+                .readDirectory(node, handle, offset: offset, size: size, withAttributes: plus)
+            )
             try check(reply)
             guard case .directory(let entries, _) = reply, let last = entries.last else { break }
             names += entries.map { String(decoding: $0.name, as: UTF8.self) }

@@ -29,9 +29,18 @@ struct ZnodeService {
 
     private func freshStat(owner: SessionID, length: Int) -> Stat {
         Stat(
-            czxid: zxid, mzxid: zxid, ctime: time, mtime: time, version: 0, cversion: 0,
-            aversion: 0, ephemeralOwner: owner, dataLength: Int32(length), numChildren: 0,
-            pzxid: zxid)
+            czxid: zxid,
+            mzxid: zxid,
+            ctime: time,
+            mtime: time,
+            version: 0,
+            cversion: 0,
+            aversion: 0,
+            ephemeralOwner: owner,
+            dataLength: Int32(length),
+            numChildren: 0,
+            pzxid: zxid
+        )
     }
 
     /// The answer of one operation; the events it fires are in `events`, in order.
@@ -57,7 +66,8 @@ struct ZnodeService {
                 self = before
                 zxid = after
                 return parts.indices.map {
-                    $0 < index ? .failure(.ok) : .failure($0 == index ? code : .runtimeInconsistency)
+                    $0 < index
+                        ? .failure(.ok) : .failure($0 == index ? code : .runtimeInconsistency)
                 }
             }
         }
@@ -72,7 +82,8 @@ struct ZnodeService {
     }
 
     private mutating func apply(
-        _ operation: Operation, _ session: SessionID
+        _ operation: Operation,
+        _ session: SessionID
     ) -> Result<Response, ErrorCode> {
         switch operation {
         case .create(let request):
@@ -87,7 +98,9 @@ struct ZnodeService {
             }
             let isEphemeral = CreateMode(rawValue: request.flags)?.isEphemeral ?? false
             let stat = freshStat(
-                owner: isEphemeral ? session : .none, length: request.data?.count ?? 0)
+                owner: isEphemeral ? session : .none,
+                length: request.data?.count ?? 0
+            )
             nodes[request.path] = Node(data: request.data, acl: request.acl, stat: stat)
             nodes[parent]?.children.insert(Array(request.path.name))
             nodes[parent]?.stat.cversion += 1
