@@ -88,11 +88,13 @@ import ZooKeeperModel
         _ = try client.create("/e", mode: .ephemeral)
         _ = try client.create("/locked", acl: Self.secret)
         let before = try #require(ensemble.status(one)?.lastZxid)
-        #expect(try client.code(row.operation) == row.code)
+        let reply = try client.call(row.operation)
+        #expect((reply.failure ?? .ok) == row.code)
         let after = try #require(ensemble.status(one)?.lastZxid)
         #expect(
             after == (row.operation.isWrite ? before.next : before),
             "a refused write takes a zxid, a read does not")
+        #expect(reply.zxid == after)
     }
 
     @Test func `a check outside of a multi and unknown operations close the connection`() throws {

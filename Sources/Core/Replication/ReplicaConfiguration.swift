@@ -17,12 +17,11 @@ package struct ReplicaConfiguration: Hashable, Sendable {
     package var superDigest: String?
     /// Whether persisted owners may mean a time to live. The same on every member.
     package var extendedTypes: Bool
-    /// `jute.maxbuffer`: no transaction longer than this is proposed, since members could not read it.
+    /// No transaction longer than this is proposed, since members could not read it: Apache's servers
+    /// read `jute.maxbuffer` and as much again.
     package var maximumTransactionBytes: Int
     /// Above this many unanswered requests, connections that have some are not read from.
     package var globalOutstandingLimit: Int
-    /// The most watches one connection may hold.
-    package var maximumWatchesPerConnection: Int
     /// Wall-clock milliseconds at the start of the process. Session ids count up from here, below
     /// the server's id in the top byte: they repeat only if the clock was set back.
     package var sessionSeedMilliseconds: Int64
@@ -34,8 +33,7 @@ package struct ReplicaConfiguration: Hashable, Sendable {
         minimumSessionTimeout: Int32? = nil, maximumSessionTimeout: Int32? = nil,
         snapshotCount: Int = 100_000, snapshotSizeBytes: Int = 4 << 30,
         skipACL: Bool = false, superDigest: String? = nil, extendedTypes: Bool = false,
-        maximumTransactionBytes: Int = 0xFFFFF, globalOutstandingLimit: Int = 1000,
-        maximumWatchesPerConnection: Int = 1_000_000,
+        maximumTransactionBytes: Int = 2 * 0xFFFFF, globalOutstandingLimit: Int = 1000,
         sessionSeedMilliseconds: Int64, randomSeed: UInt64 = 0
     ) {
         let tick = Int32(clamping: ensemble.tickTime.wholeMilliseconds)
@@ -49,7 +47,6 @@ package struct ReplicaConfiguration: Hashable, Sendable {
         self.extendedTypes = extendedTypes
         self.maximumTransactionBytes = maximumTransactionBytes
         self.globalOutstandingLimit = max(1, globalOutstandingLimit)
-        self.maximumWatchesPerConnection = maximumWatchesPerConnection
         self.sessionSeedMilliseconds = sessionSeedMilliseconds
         self.randomSeed = randomSeed
     }

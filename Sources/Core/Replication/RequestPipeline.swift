@@ -128,7 +128,8 @@ extension Replica {
             }
             clients[slot].queue.removeFirst()
             outstanding -= 1
-            reply(at: slot, xid: head.xid, result, arrived: head.arrived, &actions)
+            reply(
+                at: slot, xid: head.xid, result, ending, arrived: head.arrived, &actions)
             if ending == .closes {
                 return closeClient(at: slot, reason: Self.closing(after: result), &actions)
             }
@@ -143,7 +144,8 @@ extension Replica {
     }
 
     mutating func reply(
-        at slot: Int, xid: Int32, _ result: Result<Response, ErrorCode>, arrived: Instant,
+        at slot: Int, xid: Int32, _ result: Result<Response, ErrorCode>,
+        _ ending: QueuedRequest.Ending = .stays, arrived: Instant,
         _ actions: inout [ReplicaAction]
     ) {
         let milliseconds = (now.instant.nanoseconds &- arrived.nanoseconds) / 1_000_000
@@ -153,15 +155,18 @@ extension Replica {
         clients[slot].sent += 1
         let id = clients[slot].id
         actions.append(
-            .reply(id, Reply(xid: xid, zxid: zxid(of: result, xid: xid), result: result)))
+            .reply(
+                id, Reply(xid: xid, zxid: zxid(of: result, ending, xid: xid), result: result)))
         clients[slot].unsentBytes += Self.approximateSize(of: result)
         if !clients[slot].hasCredit { pause(slot, .credit, &actions) }
     }
 
     /// What the header says of this server's state: not everything that is answered has one.
-    private func zxid(of result: Result<Response, ErrorCode>, xid: Int32) -> Zxid {
+    private func zxid(
+        of result: Result<Response, ErrorCode>, _ ending: QueuedRequest.Ending, xid: Int32
+    ) -> Zxid {
         if xid == Request.authXid { return .zero }
-        if case .failure(.unimplemented) = result { return .none }
+        if ending == .closes, case .failure(.unimplemented) = result { return .none }
         return database.lastZxid
     }
 

@@ -15,7 +15,7 @@ extension ServerConfiguration {
             maximumSessionTimeout: Int32(clamping: maxSessionTimeout.wholeMilliseconds),
             snapshotCount: snapshotTransactionCount, snapshotSizeBytes: snapshotSizeBytes,
             skipACL: skipsACL, superDigest: superDigest, extendedTypes: extendedTypes,
-            maximumTransactionBytes: maxFrameBytes,
+            maximumTransactionBytes: 2 * maxFrameBytes,
             globalOutstandingLimit: globalOutstandingLimit,
             sessionSeedMilliseconds: now.timestamp.rawValue, randomSeed: randomSeed)
     }
