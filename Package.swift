@@ -122,7 +122,7 @@ if !coreOnly {
             ["ZooKeeperServer", "Platform", arguments, log]),
         command(
             "zkbench", "Sources/Commands/zkbench",
-            ["ZooKeeperClient", "ZooKeeperModel", arguments, log]),
+            ["ZooKeeperClient", "ClientCore", "ZooKeeperModel", arguments, log] + nio),
         // Debian's libfuse3, the low-level API.
         .systemLibrary(
             name: "CFuse", path: "Mount/CFuse", pkgConfig: "fuse3",

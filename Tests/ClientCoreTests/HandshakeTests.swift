@@ -15,8 +15,13 @@ import ZooKeeperModel
         #expect(
             server.states == [
                 .connected(
-                    ScriptedServer.sessionID, isNew: true, timeout: .seconds(6), readOnly: false)
-            ])
+                    ScriptedServer.sessionID,
+                    isNew: true,
+                    timeout: .seconds(6),
+                    readOnly: false
+                )
+            ]
+        )
     }
 
     @Test func `a reconnection presents session, password and the last zxid`() throws {
@@ -33,8 +38,13 @@ import ZooKeeperModel
         #expect(
             server.states == [
                 .connected(
-                    ScriptedServer.sessionID, isNew: false, timeout: .seconds(9), readOnly: false)
-            ])
+                    ScriptedServer.sessionID,
+                    isNew: false,
+                    timeout: .seconds(9),
+                    readOnly: false
+                )
+            ]
+        )
     }
 
     @Test func `an answer that is no connect response drops the connection`() throws {
@@ -65,7 +75,8 @@ import ZooKeeperModel
         #expect(server.states.isEmpty)
     }
 
-    @Test func `a server that does not answer is given up within its share of the timeout`() throws {
+    @Test func `a server that does not answer is given up within its share of the timeout`() throws
+    {
         var server = ScriptedServer()
         let start = server.now
         server.handle(.start)

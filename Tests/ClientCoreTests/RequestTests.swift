@@ -13,7 +13,8 @@ private typealias Completion = ScriptedServer.Completion
         let requests = try server.takeRequests()
         #expect(requests.map(\.xid) == [1, 2, 3])
         #expect(
-            requests.map(\.operation) == (1...3).map { .exists(ZnodePath("/\($0)"), watch: false) })
+            requests.map(\.operation) == (1...3).map { .exists(ZnodePath("/\($0)"), watch: false) }
+        )
         server.forget()
         server.reply(1, .failure(.noNode), zxid: 7)
         server.reply(2, .success(.stat(ScriptedServer.stat)), zxid: 8)
@@ -21,9 +22,12 @@ private typealias Completion = ScriptedServer.Completion
             server.actions == [
                 .complete(RequestToken(rawValue: 1), .failure(.noNode), zxid: Zxid(rawValue: 7)),
                 .complete(
-                    RequestToken(rawValue: 2), .success(.stat(ScriptedServer.stat)),
-                    zxid: Zxid(rawValue: 8)),
-            ])
+                    RequestToken(rawValue: 2),
+                    .success(.stat(ScriptedServer.stat)),
+                    zxid: Zxid(rawValue: 8)
+                ),
+            ]
+        )
     }
 
     @Test func `a reply to another request than the oldest drops the connection`() throws {
@@ -34,7 +38,8 @@ private typealias Completion = ScriptedServer.Completion
         server.reply(2, .failure(.noNode))
         #expect(server.disconnects == [attempt])
         #expect(
-            server.completions == [Completion(1, .connectionLoss), Completion(2, .connectionLoss)])
+            server.completions == [Completion(1, .connectionLoss), Completion(2, .connectionLoss)]
+        )
         #expect(server.states == [.disconnected])
         #expect(server.attempts.count == 2)
     }
@@ -69,11 +74,18 @@ private typealias Completion = ScriptedServer.Completion
         #expect(
             server.actions == [
                 .complete(
-                    RequestToken(rawValue: 1), .success(.data([1], stat)), zxid: Zxid(rawValue: 1)),
+                    RequestToken(rawValue: 1),
+                    .success(.data([1], stat)),
+                    zxid: Zxid(rawValue: 1)
+                ),
                 .event(event),
                 .complete(
-                    RequestToken(rawValue: 2), .success(.data([], stat)), zxid: Zxid(rawValue: 2)),
-            ])
+                    RequestToken(rawValue: 2),
+                    .success(.data([], stat)),
+                    zxid: Zxid(rawValue: 2)
+                ),
+            ]
+        )
     }
 
     @Test(arguments: [101, -1, .min, .max] as [Int32])
@@ -81,7 +93,11 @@ private typealias Completion = ScriptedServer.Completion
         var server = try ScriptedServer.connected { $0.limits.replyBytes = 100 }
         let bits = UInt32(bitPattern: length)
         server.handle(
-            .received(server.attempt, (0..<4).map { UInt8(truncatingIfNeeded: bits >> (24 - 8 * $0)) }))
+            .received(
+                server.attempt,
+                (0..<4).map { UInt8(truncatingIfNeeded: bits >> (24 - 8 * $0)) }
+            )
+        )
         #expect(server.states == [.disconnected])
         #expect(server.attempts.count == 2)
     }
@@ -98,7 +114,8 @@ private typealias Completion = ScriptedServer.Completion
         server.answerConnect()
         let requests = try server.takeRequests()
         #expect(
-            requests.map(\.operation) == [.delete("/b", version: -1), .delete("/c", version: -1)])
+            requests.map(\.operation) == [.delete("/b", version: -1), .delete("/c", version: -1)]
+        )
         server.reply(requests[0].xid)
         server.reply(requests[1].xid)
         #expect(server.completions.suffix(2) == [Completion(2, .empty), Completion(3, .empty)])
@@ -111,6 +128,24 @@ private typealias Completion = ScriptedServer.Completion
         _ = try server.acceptConnection()
         server.answerConnect()
         #expect(try server.takeRequests().map(\.operation) == [.sync("/")])
+    }
+
+    @Test func `a request cancelled before it was sent is never sent`() throws {
+        var server = try ScriptedServer.connected()
+        server.submit(1, .sync("/1"))
+        server.handle(.cancel(RequestToken(rawValue: 1)))
+        server.reply(1, .success(.synced("/1")))
+        #expect(server.completions == [Completion(1, .synced("/1"))], "it was sent")
+        server.hangUp()
+        for token in 2...4 as ClosedRange<UInt64> {
+            server.submit(token, .sync(ZnodePath("/\(token)")))
+        }
+        server.handle(.cancel(RequestToken(rawValue: 3)))
+        server.handle(.cancel(RequestToken(rawValue: 3)))
+        #expect(server.completions.last == Completion(3, .requestTimeout))
+        _ = try server.acceptConnection()
+        server.answerConnect()
+        #expect(try server.takeRequests().map(\.operation) == [.sync("/2"), .sync("/4")])
     }
 
     @Test func `more requests than the bound end at once`() throws {
@@ -152,9 +187,15 @@ private typealias Completion = ScriptedServer.Completion
             .create(CreateRequest(kind: .create2, path: "/a", data: nil, mode: .container)),
             .create(
                 CreateRequest(
-                    kind: .timeToLive(1 << 40), path: "/a", data: nil, mode: .persistentTimeToLive)),
+                    kind: .timeToLive(1 << 40),
+                    path: "/a",
+                    data: nil,
+                    mode: .persistentTimeToLive
+                )
+            ),
             .multi([.getData("/a", watch: false)]), .multi([.multi([])]),
-        ] as [Operation])
+        ] as [Operation]
+    )
     func `what would harm a server is not sent`(operation: Operation) throws {
         var server = try ScriptedServer.connected()
         server.submit(1, operation)
@@ -171,7 +212,12 @@ private typealias Completion = ScriptedServer.Completion
             (
                 .create(
                     CreateRequest(
-                        kind: .timeToLive(5), path: "/a", data: nil, mode: .persistentTimeToLive)),
+                        kind: .timeToLive(5),
+                        path: "/a",
+                        data: nil,
+                        mode: .persistentTimeToLive
+                    )
+                ),
                 .createdWithStat("/a", stat)
             ),
             (.delete("/a", version: 1), .empty),
@@ -198,7 +244,8 @@ private typealias Completion = ScriptedServer.Completion
         #expect(try server.takeRequests().map(\.operation) == exchanges.map(\.0))
         #expect(
             server.completions
-                == exchanges.enumerated().map { Completion(UInt64($0.offset), $0.element.1) })
+                == exchanges.enumerated().map { Completion(UInt64($0.offset), $0.element.1) }
+        )
     }
 }
 

@@ -20,7 +20,10 @@ struct ScriptedServer {
 
     init(_ configure: (inout ClientConfiguration) -> Void = { _ in }) {
         var configuration = ClientConfiguration(
-            servers: Self.servers, sessionTimeout: .seconds(9), seed: 7)
+            servers: Self.servers,
+            sessionTimeout: .seconds(9),
+            seed: 7
+        )
         configure(&configuration)
         session = ClientSession(configuration: configuration, now: now)
     }
@@ -81,28 +84,37 @@ struct ScriptedServer {
     }
 
     mutating func answerConnect(
-        timeout: Int32 = 9_000, session: SessionID = ScriptedServer.sessionID
+        timeout: Int32 = 9_000,
+        session: SessionID = ScriptedServer.sessionID
     ) {
         let response = ConnectResponse(
-            timeout: timeout, session: session, password: Self.password)
+            timeout: timeout,
+            session: session,
+            password: Self.password
+        )
         var writer = JuteWriter()
         ConnectCodec.encode(response, into: &writer)
         handle(.received(attempt, writer.bytes))
     }
 
     mutating func reply(
-        _ xid: Int32, _ result: Result<Response, ErrorCode> = .success(.empty),
+        _ xid: Int32,
+        _ result: Result<Response, ErrorCode> = .success(.empty),
         zxid: Int64 = 1
     ) {
         handle(.received(attempt, Self.bytes(xid, result, zxid: zxid)))
     }
 
     static func bytes(
-        _ xid: Int32, _ result: Result<Response, ErrorCode>, zxid: Int64 = 1
+        _ xid: Int32,
+        _ result: Result<Response, ErrorCode>,
+        zxid: Int64 = 1
     ) -> [UInt8] {
         var writer = JuteWriter()
         ReplyCodec.encode(
-            Reply(xid: xid, zxid: Zxid(rawValue: zxid), result: result), into: &writer)
+            Reply(xid: xid, zxid: Zxid(rawValue: zxid), result: result),
+            into: &writer
+        )
         return writer.bytes
     }
 
@@ -158,7 +170,16 @@ struct ScriptedServer {
     }
 
     static let stat = Stat(
-        czxid: Zxid(rawValue: 1), mzxid: Zxid(rawValue: 1), ctime: Timestamp(rawValue: 5),
-        mtime: Timestamp(rawValue: 5), version: 0, cversion: 0, aversion: 0,
-        ephemeralOwner: .none, dataLength: 1, numChildren: 0, pzxid: Zxid(rawValue: 1))
+        czxid: Zxid(rawValue: 1),
+        mzxid: Zxid(rawValue: 1),
+        ctime: Timestamp(rawValue: 5),
+        mtime: Timestamp(rawValue: 5),
+        version: 0,
+        cversion: 0,
+        aversion: 0,
+        ephemeralOwner: .none,
+        dataLength: 1,
+        numChildren: 0,
+        pzxid: Zxid(rawValue: 1)
+    )
 }

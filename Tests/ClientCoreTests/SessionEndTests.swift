@@ -26,11 +26,13 @@ private typealias Completion = ScriptedServer.Completion
         server.answerConnect(session: Self.nextID)
         #expect(
             server.states.last
-                == .connected(Self.nextID, isNew: true, timeout: .seconds(9), readOnly: false))
+                == .connected(Self.nextID, isNew: true, timeout: .seconds(9), readOnly: false)
+        )
         #expect(try server.takeRequests().isEmpty, "watches went with the session")
     }
 
-    @Test func `a server that gives another session instead says that the old one expired`() throws {
+    @Test func `a server that gives another session instead says that the old one expired`() throws
+    {
         var server = try ScriptedServer.connected()
         server.hangUp()
         server.submit(1, .sync("/"))
@@ -42,7 +44,8 @@ private typealias Completion = ScriptedServer.Completion
             server.states == [
                 .expired,
                 .connected(Self.nextID, isNew: true, timeout: .seconds(9), readOnly: false),
-            ])
+            ]
+        )
         #expect(server.disconnects.isEmpty)
     }
 
@@ -54,7 +57,8 @@ private typealias Completion = ScriptedServer.Completion
         server.answerConnect(timeout: 0, session: .none)
         server.submit(2, .sync("/"))
         #expect(
-            server.completions == [Completion(1, .sessionExpired), Completion(2, .sessionExpired)])
+            server.completions == [Completion(1, .sessionExpired), Completion(2, .sessionExpired)]
+        )
         #expect(server.states.last == .expired)
         #expect(server.session.nextDeadline == nil)
     }
@@ -124,7 +128,8 @@ private typealias Completion = ScriptedServer.Completion
     @Test func `they go first on every connection, then the watches`() throws {
         var server = try Self.withBob()
         #expect(
-            try server.takeRequests().map(\.operation) == [Self.bob, .getData("/a", watch: true)])
+            try server.takeRequests().map(\.operation) == [Self.bob, .getData("/a", watch: true)]
+        )
         server.reply(Request.authXid)
         server.reply(1, .success(.data(nil, ScriptedServer.stat)), zxid: 3)
         server.submit(2, Self.alice)
@@ -139,7 +144,8 @@ private typealias Completion = ScriptedServer.Completion
         let registrations = WatchRegistrations(relativeZxid: Zxid(rawValue: 3), data: ["/a"])
         #expect(
             try server.takeRequests().map(\.operation)
-                == [Self.bob, Self.alice, .setWatches(registrations), .sync("/")])
+                == [Self.bob, Self.alice, .setWatches(registrations), .sync("/")]
+        )
     }
 
     @Test func `one added without a connection is answered after the next handshake`() throws {
@@ -177,6 +183,7 @@ private typealias Completion = ScriptedServer.Completion
         #expect(
             server.completions == [
                 Completion(2, .throttledOperation), Completion(3, .badArguments),
-            ])
+            ]
+        )
     }
 }

@@ -5,8 +5,10 @@ import ZooKeeperModel
 @Suite struct `Watches` {
     /// Submits and answers.
     private static func ask(
-        _ server: inout ScriptedServer, _ operation: Operation,
-        _ result: Result<Response, ErrorCode>, zxid: Int64 = 5
+        _ server: inout ScriptedServer,
+        _ operation: Operation,
+        _ result: Result<Response, ErrorCode>,
+        zxid: Int64 = 5
     ) throws {
         server.submit(server.nextToken(), operation)
         let request = try #require(try server.takeRequests().last)
@@ -39,18 +41,28 @@ import ZooKeeperModel
         #expect(
             try Self.reconnect(&server) == [
                 WatchRegistrations(
-                    relativeZxid: Zxid(rawValue: 5), data: ["/a", "/b", "/c"], exist: ["/none"],
-                    child: ["/d"])
-            ])
+                    relativeZxid: Zxid(rawValue: 5),
+                    data: ["/a", "/b", "/c"],
+                    exist: ["/none"],
+                    child: ["/d"]
+                )
+            ]
+        )
         try Self.ask(&server, .addWatch("/p", mode: 0), Self.added)
         try Self.ask(&server, .addWatch("/r", mode: 1), Self.added)
         #expect(
             try Self.reconnect(&server) == [
                 WatchRegistrations(
-                    relativeZxid: Zxid(rawValue: 5), data: ["/a", "/b", "/c"], exist: ["/none"],
-                    child: ["/d"], persistent: ["/p"], persistentRecursive: ["/r"],
-                    isSecondVersion: true)
-            ])
+                    relativeZxid: Zxid(rawValue: 5),
+                    data: ["/a", "/b", "/c"],
+                    exist: ["/none"],
+                    child: ["/d"],
+                    persistent: ["/p"],
+                    persistentRecursive: ["/r"],
+                    isSecondVersion: true
+                )
+            ]
+        )
     }
 
     @Test func `what set no watch is not set again`() throws {
@@ -74,7 +86,9 @@ import ZooKeeperModel
         #expect(try Self.reconnect(&server).isEmpty)
     }
 
-    @Test func `persistent watches stay; recursive ones hear of all below but no child events`() throws {
+    @Test func `persistent watches stay; recursive ones hear of all below but no child events`()
+        throws
+    {
         var server = try ScriptedServer.connected()
         try Self.ask(&server, .addWatch("/p", mode: 0), Self.added)
         try Self.ask(&server, .addWatch("/r", mode: 1), Self.added)
@@ -135,7 +149,8 @@ import ZooKeeperModel
         #expect(
             try server.takeRequests().map(\.operation) == [
                 .setWatches(WatchRegistrations(relativeZxid: Zxid(rawValue: 6), data: ["/b"]))
-            ])
+            ]
+        )
     }
 
     @Test func `a connection lost while catching up sets them all again`() throws {
@@ -166,9 +181,11 @@ import ZooKeeperModel
         #expect(requests.allSatisfy { $0.relativeZxid == Zxid(rawValue: 5) })
     }
 
-    @Test(arguments: [
-        (1, ["data", "exist", "persistent"]), (2, ["child", "persistent"]), (3, []),
-    ] as [(Int32, [String])])
+    @Test(
+        arguments: [
+            (1, ["data", "exist", "persistent"]), (2, ["child", "persistent"]), (3, []),
+        ] as [(Int32, [String])]
+    )
     func `removed watches are not set again`(type: Int32, left: [String]) throws {
         var server = try ScriptedServer.connected()
         try Self.ask(&server, .exists("/a", watch: true), .failure(.noNode))

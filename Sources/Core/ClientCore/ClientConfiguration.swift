@@ -15,9 +15,13 @@ package struct ClientConfiguration: Hashable, Sendable {
     package var limits: Limits
 
     package init(
-        servers: [ServerAddress], sessionTimeout: Duration = .seconds(10),
-        credentials: [Credential] = [], readOnlyAllowed: Bool = false,
-        renewsExpiredSession: Bool = true, seed: UInt64, limits: Limits = Limits()
+        servers: [ServerAddress],
+        sessionTimeout: Duration = .seconds(10),
+        credentials: [Credential] = [],
+        readOnlyAllowed: Bool = false,
+        renewsExpiredSession: Bool = true,
+        seed: UInt64,
+        limits: Limits = Limits()
     ) {
         self.servers = servers
         self.sessionTimeout = sessionTimeout

@@ -6,6 +6,9 @@ package enum ClientInput: Sendable {
     case start
     /// Ask a server. Ends with exactly one `.complete` of the same token.
     case submit(RequestToken, Operation)
+    /// If the request still waits for a connection, never send it and end it with REQUESTTIMEOUT;
+    /// otherwise nothing.
+    case cancel(RequestToken)
     case connected(ConnectionAttempt)
     case connectFailed(ConnectionAttempt, reason: String)
     /// Bytes of the server's stream, cut anywhere.

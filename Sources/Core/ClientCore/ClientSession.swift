@@ -93,7 +93,9 @@ package struct ClientSession {
     }
 
     package mutating func handle(
-        _ input: ClientInput, at now: Instant, actions: inout [ClientAction]
+        _ input: ClientInput,
+        at now: Instant,
+        actions: inout [ClientAction]
     ) {
         switch input {
         case .start:
@@ -101,10 +103,17 @@ package struct ClientSession {
             connect(at: now, &actions)
         case .submit(let token, .auth(let scheme, let bytes)):
             present(
-                ClientConfiguration.Credential(scheme: scheme, bytes: bytes), for: token, at: now,
-                &actions)
+                ClientConfiguration.Credential(scheme: scheme, bytes: bytes),
+                for: token,
+                at: now,
+                &actions
+            )
         case .submit(let token, let operation):
             submit(operation, token, at: now, &actions)
+        case .cancel(let token):
+            if let entry = pending.removeQueued(token) {
+                finish(entry, .failure(.requestTimeout), &actions)
+            }
         case .connected(let attempt):
             guard case .connecting(attempt, let deadline) = phase else { return }
             actions.append(.send(attempt, connectRequest()))
@@ -163,9 +172,12 @@ extension ClientSession {
     private func connectRequest() -> [UInt8] {
         let milliseconds = configuration.sessionTimeout.wholeMilliseconds
         let request = ConnectRequest(
-            lastZxidSeen: lastZxidSeen, timeout: Int32(clamping: milliseconds), session: session,
+            lastZxidSeen: lastZxidSeen,
+            timeout: Int32(clamping: milliseconds),
+            session: session,
             password: session == .none ? [UInt8](repeating: 0, count: 16) : password,
-            readOnly: configuration.readOnlyAllowed)
+            readOnly: configuration.readOnlyAllowed
+        )
         var writer = JuteWriter(capacityBytes: 64)
         ConnectCodec.encode(request, into: &writer)
         return writer.bytes
@@ -173,14 +185,19 @@ extension ClientSession {
 
     /// The current attempt or connection is over. `isOpen` says that the edge does not know yet.
     private mutating func lose(
-        _ reason: String, isOpen: Bool, at now: Instant, _ actions: inout [ClientAction]
+        _ reason: String,
+        isOpen: Bool,
+        at now: Instant,
+        _ actions: inout [ClientAction]
     ) {
         guard let attempt = currentAttempt else {
             preconditionFailure("a connection was lost where there is none: \(reason)")
         }
         if isOpen { actions.append(.disconnect(attempt)) }
+        let server = servers.current
+        let pause = servers.advance()
         if case .established(let connection) = phase {
-            actions.append(.log(.warning, "lost \(servers.current): \(reason)"))
+            actions.append(.log(.warning, "lost \(server): \(reason)"))
             for entry in pending.takeInFlight() {
                 finish(entry, .failure(.connectionLoss), &actions)
             }
@@ -190,9 +207,11 @@ extension ClientSession {
             }
             actions.append(.state(.disconnected))
         } else {
-            actions.append(.log(.info, "cannot use \(servers.current): \(reason)"))
+            // Of an ensemble that stays away one round is news, the many after it are not.
+            actions.append(
+                .log(pause == .zero ? .info : .debug, "cannot use \(server): \(reason)")
+            )
         }
-        let pause = servers.advance()
         if pause == .zero {
             connect(at: now, &actions)
         } else {
@@ -233,7 +252,12 @@ extension ClientSession {
             let frame = encode(Request(xid: xid, operation: .closeSession))
             pending.appendInFlight(
                 PendingRequests.Entry(
-                    token: nil, xid: xid, operation: .closeSession, frameBytes: frame.count))
+                    token: nil,
+                    xid: xid,
+                    operation: .closeSession,
+                    frameBytes: frame.count
+                )
+            )
             actions.append(.send(connection.attempt, frame))
         case .idle, .waiting, .connecting, .handshaking:
             // No server can be told: the session, if there is one, ends with its timeout.
@@ -244,7 +268,9 @@ extension ClientSession {
 
     /// The end of everything, whose reason is `error`. What was sent is ended by the caller.
     private mutating func end(
-        _ error: ErrorCode, _ state: SessionState, queuedError: ErrorCode? = nil,
+        _ error: ErrorCode,
+        _ state: SessionState,
+        queuedError: ErrorCode? = nil,
         _ actions: inout [ClientAction]
     ) {
         phase = .ended(error)
@@ -254,7 +280,8 @@ extension ClientSession {
         for index in credentials.indices {
             for token in credentials[index].waiting {
                 actions.append(
-                    .complete(token, .failure(queuedError ?? error), zxid: .none))
+                    .complete(token, .failure(queuedError ?? error), zxid: .none)
+                )
             }
             credentials[index].waiting = []
         }
@@ -263,8 +290,10 @@ extension ClientSession {
     }
 
     private func finish(
-        _ entry: PendingRequests.Entry, _ result: Result<Response, ErrorCode>,
-        zxid: Zxid = .none, _ actions: inout [ClientAction]
+        _ entry: PendingRequests.Entry,
+        _ result: Result<Response, ErrorCode>,
+        zxid: Zxid = .none,
+        _ actions: inout [ClientAction]
     ) {
         if let token = entry.token { actions.append(.complete(token, result, zxid: zxid)) }
     }
@@ -274,7 +303,9 @@ extension ClientSession {
 
 extension ClientSession {
     private mutating func submit(
-        _ operation: Operation, _ token: RequestToken, at now: Instant,
+        _ operation: Operation,
+        _ token: RequestToken,
+        at now: Instant,
         _ actions: inout [ClientAction]
     ) {
         func refuse(_ error: ErrorCode) {
@@ -294,7 +325,11 @@ extension ClientSession {
             return refuse(.badArguments)
         }
         let entry = PendingRequests.Entry(
-            token: token, xid: xid, operation: operation.withoutPayload, frameBytes: frame.count)
+            token: token,
+            xid: xid,
+            operation: operation.withoutPayload,
+            frameBytes: frame.count
+        )
         if case .established(var connection) = phase {
             guard !connection.isClosing else { return refuse(.sessionExpired) }
             connection.lastSent = now
@@ -308,15 +343,18 @@ extension ClientSession {
 
     /// Credentials wait for no bound of their own order: a server answers them as they arrive.
     private mutating func present(
-        _ credential: ClientConfiguration.Credential, for token: RequestToken, at now: Instant,
+        _ credential: ClientConfiguration.Credential,
+        for token: RequestToken,
+        at now: Instant,
         _ actions: inout [ClientAction]
     ) {
         func refuse(_ error: ErrorCode) {
             actions.append(.complete(token, .failure(error), zxid: .none))
         }
         if case .ended(let error) = phase { return refuse(error) }
-        guard credential.scheme.utf8.count + credential.bytes.count
-            <= ClientConfiguration.Limits.credentialBytes
+        guard
+            credential.scheme.utf8.count + credential.bytes.count
+                <= ClientConfiguration.Limits.credentialBytes
         else { return refuse(.badArguments) }
         let index: Int
         if let known = credentials.firstIndex(where: { $0.credential == credential }) {
@@ -345,7 +383,8 @@ extension ClientSession {
     private func authRequest(_ credential: ClientConfiguration.Credential) -> Request {
         Request(
             xid: Request.authXid,
-            operation: .auth(scheme: credential.scheme, credential: credential.bytes))
+            operation: .auth(scheme: credential.scheme, credential: credential.bytes)
+        )
     }
 
     private func encode(_ request: Request) -> [UInt8] {
@@ -366,7 +405,9 @@ extension ClientSession {
 
 extension ClientSession {
     private mutating func receive(
-        _ chunk: [UInt8], of attempt: ConnectionAttempt, at now: Instant,
+        _ chunk: [UInt8],
+        of attempt: ConnectionAttempt,
+        at now: Instant,
         _ actions: inout [ClientAction]
     ) {
         if case .established(var connection) = phase {
@@ -394,7 +435,9 @@ extension ClientSession {
     }
 
     private mutating func shakeHands(
-        _ response: ConnectResponse, _ attempt: ConnectionAttempt, at now: Instant,
+        _ response: ConnectResponse,
+        _ attempt: ConnectionAttempt,
+        at now: Instant,
         _ actions: inout [ClientAction]
     ) {
         let isRefusal = response.timeout <= 0 || response.session == .none
@@ -403,7 +446,12 @@ extension ClientSession {
                 return lose("it refused a new session", isOpen: true, at: now, &actions)
             }
         } else if response.session != session || isRefusal {
-            expire(at: now, attempt, isOpen: isRefusal || !configuration.renewsExpiredSession, &actions)
+            expire(
+                at: now,
+                attempt,
+                isOpen: isRefusal || !configuration.renewsExpiredSession,
+                &actions
+            )
             guard !isRefusal && configuration.renewsExpiredSession else { return }
         }
         session = response.session
@@ -412,15 +460,22 @@ extension ClientSession {
         actions.append(
             .state(
                 .connected(
-                    session, isNew: session != reportedSession, timeout: timeout,
-                    readOnly: response.readOnly)))
+                    session,
+                    isNew: session != reportedSession,
+                    timeout: timeout,
+                    readOnly: response.readOnly
+                )
+            )
+        )
         reportedSession = session
         resume(on: attempt, at: now, &actions)
     }
 
     /// First who we are, then what we watch, then what we ask.
     private mutating func resume(
-        on attempt: ConnectionAttempt, at now: Instant, _ actions: inout [ClientAction]
+        on attempt: ConnectionAttempt,
+        at now: Instant,
+        _ actions: inout [ClientAction]
     ) {
         var connection = Connection(attempt: attempt, lastHeard: now, lastSent: now)
         var writer = JuteWriter()
@@ -429,12 +484,15 @@ extension ClientSession {
             RequestCodec.encode(authRequest(presented.credential), into: &writer)
         }
         let registrations = watches.registrations(
-            relativeZxid: lastReplyZxid, chunkBytes: Self.setWatchesChunkBytes)
+            relativeZxid: lastReplyZxid,
+            chunkBytes: Self.setWatchesChunkBytes
+        )
         for registration in registrations {
             connection.unansweredSetWatches += 1
             RequestCodec.encode(
                 Request(xid: Request.setWatchesXid, operation: .setWatches(registration)),
-                into: &writer)
+                into: &writer
+            )
         }
         writer.raw(pending.sendQueued())
         phase = .established(connection)
@@ -443,7 +501,9 @@ extension ClientSession {
 
     /// The server does not know the session any more. With `isOpen` the connection is of no use.
     private mutating func expire(
-        at now: Instant, _ attempt: ConnectionAttempt, isOpen: Bool,
+        at now: Instant,
+        _ attempt: ConnectionAttempt,
+        isOpen: Bool,
         _ actions: inout [ClientAction]
     ) {
         actions.append(.log(.warning, "session \(session) has expired"))
@@ -462,7 +522,9 @@ extension ClientSession {
     }
 
     private mutating func take(
-        _ frame: inout JuteReader, _ connection: Connection, at now: Instant,
+        _ frame: inout JuteReader,
+        _ connection: Connection,
+        at now: Instant,
         _ actions: inout [ClientAction]
     ) throws(WireError) {
         let header = try ReplyCodec.decodeHeader(&frame)
@@ -486,14 +548,20 @@ extension ClientSession {
     }
 
     private mutating func takeReply(
-        _ header: ReplyHeader, _ frame: inout JuteReader, _ connection: Connection,
-        at now: Instant, _ actions: inout [ClientAction]
+        _ header: ReplyHeader,
+        _ frame: inout JuteReader,
+        _ connection: Connection,
+        at now: Instant,
+        _ actions: inout [ClientAction]
     ) throws(WireError) {
         guard let entry = pending.inFlight.first, entry.xid == header.xid else {
             let expected = pending.inFlight.first.map { "\($0.xid)" } ?? "none"
             return lose(
-                "it answered request \(header.xid), expected was \(expected)", isOpen: true,
-                at: now, &actions)
+                "it answered request \(header.xid), expected was \(expected)",
+                isOpen: true,
+                at: now,
+                &actions
+            )
         }
         let reply = try ReplyCodec.decodeReply(header, to: entry.operation, &frame)
         _ = pending.answerFirst()
@@ -530,7 +598,9 @@ extension ClientSession {
     }
 
     private mutating func takeAnswerToCredential(
-        _ header: ReplyHeader, _ old: Connection, at now: Instant,
+        _ header: ReplyHeader,
+        _ old: Connection,
+        at now: Instant,
         _ actions: inout [ClientAction]
     ) {
         var connection = old
@@ -544,7 +614,9 @@ extension ClientSession {
                 .log(
                     .error,
                     "a credential of scheme \(credentials[index].credential.scheme) was refused: "
-                        + "\(header.error)"))
+                        + "\(header.error)"
+                )
+            )
             actions.append(.disconnect(connection.attempt))
             for entry in pending.takeInFlight() { finish(entry, .failure(.authFailed), &actions) }
             return end(.authFailed, .authenticationFailed, &actions)
@@ -557,7 +629,9 @@ extension ClientSession {
     }
 
     private mutating func takeAnswerToSetWatches(
-        _ header: ReplyHeader, _ old: Connection, at now: Instant,
+        _ header: ReplyHeader,
+        _ old: Connection,
+        at now: Instant,
         _ actions: inout [ClientAction]
     ) {
         var connection = old
@@ -591,7 +665,9 @@ extension ClientSession {
         case .ended:
             precondition(pending.count == 0, "requests outlive their session")
             precondition(
-                credentials.allSatisfy(\.waiting.isEmpty), "credentials wait after the end")
+                credentials.allSatisfy(\.waiting.isEmpty),
+                "credentials wait after the end"
+            )
         }
     }
 }

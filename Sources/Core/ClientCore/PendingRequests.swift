@@ -17,7 +17,8 @@ struct PendingRequests {
 
     private(set) var inFlight: Deque<Entry> = []
     private(set) var queued: Deque<Entry> = []
-    private var queuedFrames: [UInt8] = []
+    /// Invariant: one for each entry of `queued`.
+    private var queuedFrames: Deque<[UInt8]> = []
     private(set) var outstandingBytes = 0
 
     var count: Int { inFlight.count + queued.count }
@@ -29,7 +30,7 @@ struct PendingRequests {
 
     mutating func appendQueued(_ entry: Entry, frame: [UInt8]) {
         queued.append(entry)
-        queuedFrames.append(contentsOf: frame)
+        queuedFrames.append(frame)
         outstandingBytes += entry.frameBytes
     }
 
@@ -37,8 +38,20 @@ struct PendingRequests {
     mutating func sendQueued() -> [UInt8] {
         inFlight.append(contentsOf: queued)
         queued = []
-        defer { queuedFrames = [] }
-        return queuedFrames
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(queuedFrames.reduce(0) { $0 + $1.count })
+        for frame in queuedFrames { bytes.append(contentsOf: frame) }
+        queuedFrames = []
+        return bytes
+    }
+
+    /// Linear in the length of the queue, unlike all else here: used for the few that are given up.
+    mutating func removeQueued(_ token: RequestToken) -> Entry? {
+        guard let index = queued.firstIndex(where: { $0.token == token }) else { return nil }
+        queuedFrames.remove(at: index)
+        let entry = queued.remove(at: index)
+        outstandingBytes -= entry.frameBytes
+        return entry
     }
 
     /// The oldest in flight, if any.
@@ -69,8 +82,10 @@ struct PendingRequests {
         let sum =
             inFlight.reduce(0) { $0 + $1.frameBytes } + queued.reduce(0) { $0 + $1.frameBytes }
         precondition(sum == outstandingBytes, "\(outstandingBytes) bytes outstanding, not \(sum)")
-        let frames = queued.reduce(0) { $0 + $1.frameBytes }
-        precondition(frames == queuedFrames.count, "the queue and its frames do not match")
+        precondition(
+            queued.map(\.frameBytes) == queuedFrames.map(\.count),
+            "the queue and its frames do not match"
+        )
     }
 }
 

@@ -86,7 +86,8 @@ struct WatchRegistry {
         var chunk = WatchRegistrations(relativeZxid: relativeZxid)
         var size = 0
         func add(
-            _ kind: WatchKinds, to list: WritableKeyPath<WatchRegistrations, [ZnodePath]>
+            _ kind: WatchKinds,
+            to list: WritableKeyPath<WatchRegistrations, [ZnodePath]>
         ) {
             for path in paths where kinds[path]?.contains(kind) == true {
                 if size > 0 && size + path.bytes.count > chunkBytes {
@@ -111,7 +112,10 @@ struct WatchRegistry {
 
     func checkInvariants() {
         let counted = kinds.values.count { $0.contains(.persistentRecursive) }
-        precondition(counted == recursiveCount, "\(recursiveCount) recursive watches, not \(counted)")
+        precondition(
+            counted == recursiveCount,
+            "\(recursiveCount) recursive watches, not \(counted)"
+        )
         precondition(!kinds.values.contains([]), "a path without watches is kept")
     }
 }
@@ -143,7 +147,8 @@ package struct WatchKinds: OptionSet, Hashable, Sendable {
 
     /// What the reply to an operation that watches has set.
     package static func set(
-        by operation: Operation, answered result: Result<Response, ErrorCode>
+        by operation: Operation,
+        answered result: Result<Response, ErrorCode>
     ) -> WatchKinds {
         switch (operation, result) {
         case (.getData(_, watch: true), .success): .data
