@@ -252,6 +252,10 @@ extension MountedTree {
             return
         }
         guard job.transcript[index].until == nil else { return }
+        if !job.transcript[index].isSent {
+            job.transcript[index].zxidBefore = lastZxid
+            job.transcript[index].sessionBefore = session
+        }
         for position in job.transcript[index].operations.indices {
             let exchange = job.transcript[index]
             guard exchange.outcomes[position] == nil, exchange.tokens[position] == nil else {
@@ -263,8 +267,6 @@ extension MountedTree {
             job.transcript[index].tokens[position] = token
             output.append(.submit(token, exchange.operations[position]))
         }
-        job.transcript[index].zxidBefore = lastZxid
-        job.transcript[index].sessionBefore = session
     }
 
     mutating func complete(_ token: OperationToken, _ outcome: OperationOutcome) {
@@ -305,7 +307,11 @@ extension MountedTree {
 
     /// Ends pauses and jobs whose time has come.
     mutating func wakeJobs() {
-        if let at = retryLostAt, at <= now.instant { sendWaiting() }
+        if let at = retryLostAt, at <= now.instant {
+            // Without a connection the next one sends everything.
+            retryLostAt = nil
+            sendWaiting()
+        }
         for id in jobs.keys.sorted() {
             guard var job = jobs[id] else { continue }
             if let until = job.transcript.last?.until {

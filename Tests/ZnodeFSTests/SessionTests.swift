@@ -234,6 +234,19 @@ import ZooKeeperModel
         #expect(world.reply(0, read) == .failed(.connectionAborted))
     }
 
+    @Test func `no wake is asked for in the past`() throws {
+        var world = MountWorld()
+        let request = world.send(0, .lookup(parent: .root, name: bytes("f")))
+        // The answer is lost before the tree hears of the disconnection.
+        world.disconnect(0, tellsFirst: false)
+        world.pass(.seconds(1))
+        let next = try #require(world.mounts[0].tree.nextDeadline)
+        #expect(next > world.now.instant)
+        world.connect(0)
+        world.settle()
+        #expect(world.reply(0, request) == .failed(.noEntry))
+    }
+
     @Test func `a refused credential fails every request`() throws {
         var world = MountWorld()
         world.input(0, .session(.authenticationFailed))
