@@ -371,6 +371,29 @@ struct ZabPhaseTests {
         )
     }
 
+    @Test func `a leader's own disk counts only once it has stored the epoch`() {
+        var (bench, _) = Self.leader(log: [], epoch: 0, learnerLast: .zero, learnerEpoch: 0)
+        bench.feed(
+            .learnerConnected(Self.other),
+            .fromLearner(
+                Self.other,
+                .learnerInfo(
+                    LearnerInfo(
+                        server: ServerID(rawValue: 2), isObserver: false, acceptedEpoch: 0))),
+            .fromLearner(Self.other, .ackEpoch(lastZxid: .zero, currentEpoch: 0)),
+            .fromLearner(Self.other, .ack(Self.zxid(1, 0))),
+            .fromLearner(Self.link, .ack(Self.zxid(1, 0))))
+        #expect(bench.peer.role == .leading(epoch: 1))
+        let made = Self.proposals(1, 1...1)
+        bench.feed(.propose(made[0]), .persisted(upTo: made[0].zxid))
+        #expect(bench.feed(.fromLearner(Self.link, .ack(made[0].zxid))) == [])
+        #expect(
+            bench.feed(.epochStored(.current, 1)) == [
+                .deliver(made[0]), .send(Self.link, .commit(made[0].zxid)),
+                .send(Self.other, .commit(made[0].zxid)),
+            ])
+    }
+
     @Test func `a leader that loses its quorum steps down`() throws {
         var bench = Self.broadcasting()
         bench.feed(.learnerDisconnected(Self.link))

@@ -72,7 +72,7 @@ struct ZabRandomRunTests {
     /// The messages that a batch of runs must have exercised to mean anything.
     static let required = ["diff", "truncate", "snapshot", "inform", "upToDate", "commit"]
 
-    @Test(arguments: [(3, 0, 60), (5, 0, 20), (3, 1, 30), (1, 1, 10)])
+    @Test(arguments: [(3, 0, 120), (5, 0, 40), (3, 1, 40), (1, 1, 10)])
     func `faults never split the sequence, and a healed ensemble goes on`(
         voters: Int,
         observers: Int,

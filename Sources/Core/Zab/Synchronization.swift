@@ -201,7 +201,10 @@ extension Leadership {
     // MARK: - Snapshots
 
     private mutating func startDump(
-        _ index: Int, holding last: Zxid, _ ledger: inout Ledger, _ actions: inout [ZabAction]
+        _ index: Int,
+        holding last: Zxid,
+        _ ledger: inout Ledger,
+        _ actions: inout [ZabAction]
     ) {
         // A snapshot must not take from a learner what it has of this leader's history: it may be
         // one of the few that hold a committed proposal, and crash before it is sent again. So the
