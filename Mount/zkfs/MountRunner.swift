@@ -35,6 +35,7 @@ final class MountRunner {
     private static let flushLimit = TimeAmount.seconds(5)
     /// How long the end of the session may take.
     private static let closeLimit = TimeAmount.seconds(2)
+    private static let shortestDelay: Int64 = 100_000
 
     private let plan: MountPlan
     private let root: ZnodePath
@@ -167,8 +168,10 @@ final class MountRunner {
         guard let deadline = tree.nextDeadline, phase != .stopped else { return }
         if let timer, timer.deadline <= deadline { return }
         timer?.task.cancel()
-        let delay = (deadline - SystemClock.now()).wholeNanoseconds
-        let task = loop.assumeIsolated().scheduleTask(in: .nanoseconds(max(0, delay))) { [self] in
+        // A task that is due at once is run before the loop looks at its sockets again, and so would be
+        // its successor.
+        let delay = max(Self.shortestDelay, (deadline - SystemClock.now()).wholeNanoseconds)
+        let task = loop.assumeIsolated().scheduleTask(in: .nanoseconds(delay)) { [self] in
             timer = nil
             take(.wake)
         }
