@@ -379,10 +379,16 @@ struct ZabPhaseTests {
                 Self.other,
                 .learnerInfo(
                     LearnerInfo(
-                        server: ServerID(rawValue: 2), isObserver: false, acceptedEpoch: 0))),
+                        server: ServerID(rawValue: 2),
+                        isObserver: false,
+                        acceptedEpoch: 0
+                    )
+                )
+            ),
             .fromLearner(Self.other, .ackEpoch(lastZxid: .zero, currentEpoch: 0)),
             .fromLearner(Self.other, .ack(Self.zxid(1, 0))),
-            .fromLearner(Self.link, .ack(Self.zxid(1, 0))))
+            .fromLearner(Self.link, .ack(Self.zxid(1, 0)))
+        )
         #expect(bench.peer.role == .leading(epoch: 1))
         let made = Self.proposals(1, 1...1)
         bench.feed(.propose(made[0]), .persisted(upTo: made[0].zxid))
@@ -391,7 +397,8 @@ struct ZabPhaseTests {
             bench.feed(.epochStored(.current, 1)) == [
                 .deliver(made[0]), .send(Self.link, .commit(made[0].zxid)),
                 .send(Self.other, .commit(made[0].zxid)),
-            ])
+            ]
+        )
     }
 
     @Test func `a leader that loses its quorum steps down`() throws {
