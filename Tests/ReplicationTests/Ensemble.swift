@@ -34,7 +34,8 @@ final class Ensemble {
     private(set) var nodes: [ServerID: Node] = [:]
     private(set) var now = ClockReading(
         instant: Instant(nanoseconds: 1_000_000_000),
-        timestamp: Timestamp(rawValue: 1_700_000_000_000))
+        timestamp: Timestamp(rawValue: 1_700_000_000_000)
+    )
     private var inbox = Deque<(server: ServerID, input: ReplicaInput)>()
     private var links: [Link] = []
     private var nextConnection: UInt64 = 1
@@ -73,15 +74,22 @@ final class Ensemble {
     func start(_ id: ServerID) {
         var configuration = ReplicaConfiguration(
             ensemble: EnsembleConfiguration(
-                me: id, members: ids.map { EnsembleConfiguration.Member(id: $0) }),
+                me: id,
+                members: ids.map { EnsembleConfiguration.Member(id: $0) }
+            ),
             superDigest: Self.superDigest,
-            sessionSeedMilliseconds: now.timestamp.rawValue, randomSeed: UInt64(id.rawValue))
+            sessionSeedMilliseconds: now.timestamp.rawValue,
+            randomSeed: UInt64(id.rawValue)
+        )
         configure(&configuration)
         let node = node(id)
         node.storage = []
         node.replica = Replica(
-            configuration: configuration, recovered: node.disk.recover(), sha1: knownSHA1,
-            now: now)
+            configuration: configuration,
+            recovered: node.disk.recover(),
+            sha1: knownSHA1,
+            now: now
+        )
         inbox.append((id, .start))
         for other in ids where other != id && nodes[other]?.replica != nil && !isCut.contains(id) {
             inbox.append((id, .electionConnected(other)))
@@ -198,7 +206,9 @@ final class Ensemble {
     private func set(_ instant: Instant) {
         let passed = (instant - now.instant).wholeMilliseconds
         now = ClockReading(
-            instant: instant, timestamp: Timestamp(rawValue: now.timestamp.rawValue + passed))
+            instant: instant,
+            timestamp: Timestamp(rawValue: now.timestamp.rawValue + passed)
+        )
     }
 
     private var nextDeadline: Instant? {
@@ -295,8 +305,11 @@ final class Ensemble {
             return
         }
         let link = Link(
-            learner: learner, learnerEnd: makeConnection(), leader: leader,
-            leaderEnd: makeConnection())
+            learner: learner,
+            learnerEnd: makeConnection(),
+            leader: leader,
+            leaderEnd: makeConnection()
+        )
         links.append(link)
         inbox.append((leader, .learnerConnected(link.leaderEnd)))
         inbox.append((learner, .leaderConnected(link.learnerEnd)))

@@ -25,7 +25,8 @@ final class EnsembleClient {
 
     /// Waits for the reply.
     func call(
-        _ operation: Operation, sourceLocation: SourceLocation = #_sourceLocation
+        _ operation: Operation,
+        sourceLocation: SourceLocation = #_sourceLocation
     ) throws -> Reply {
         let xid = send(operation)
         let expected = operation == .ping ? Request.pingXid : xid
@@ -34,12 +35,15 @@ final class EnsembleClient {
         let replies = ensemble.replies(connection)
         return try #require(
             replies.dropFirst(before).first { $0.xid == xid || $0.xid == expected },
-            "no reply to \(operation)", sourceLocation: sourceLocation)
+            "no reply to \(operation)",
+            sourceLocation: sourceLocation
+        )
     }
 
     /// The error code, `.ok` for success.
     func code(
-        _ operation: Operation, sourceLocation: SourceLocation = #_sourceLocation
+        _ operation: Operation,
+        sourceLocation: SourceLocation = #_sourceLocation
     ) throws -> ErrorCode {
         switch try call(operation, sourceLocation: sourceLocation).result {
         case .success: .ok
@@ -49,12 +53,16 @@ final class EnsembleClient {
 
     /// The path that a create made.
     func create(
-        _ path: ZnodePath, _ data: [UInt8]? = [], acl: [ACL] = .open,
-        mode: CreateMode = .persistent, sourceLocation: SourceLocation = #_sourceLocation
+        _ path: ZnodePath,
+        _ data: [UInt8]? = [],
+        acl: [ACL] = .open,
+        mode: CreateMode = .persistent,
+        sourceLocation: SourceLocation = #_sourceLocation
     ) throws -> ZnodePath {
         let reply = try call(
             .create(CreateRequest(kind: .create, path: path, data: data, acl: acl, mode: mode)),
-            sourceLocation: sourceLocation)
+            sourceLocation: sourceLocation
+        )
         guard case .success(.created(let path)) = reply.result else {
             throw try #require(reply.failure, sourceLocation: sourceLocation)
         }
@@ -91,8 +99,12 @@ extension Reply {
 
 extension Ensemble {
     func connect(
-        _ server: ServerID, timeout: Int32 = 10_000, session: SessionID = .none,
-        password: [UInt8]? = nil, lastZxidSeen: Zxid = .zero, address: String = "127.0.0.1",
+        _ server: ServerID,
+        timeout: Int32 = 10_000,
+        session: SessionID = .none,
+        password: [UInt8]? = nil,
+        lastZxidSeen: Zxid = .zero,
+        address: String = "127.0.0.1",
         sourceLocation: SourceLocation = #_sourceLocation
     ) throws -> EnsembleClient {
         let connection = open(server, address: address)
@@ -101,13 +113,20 @@ extension Ensemble {
             .connectRequest(
                 connection,
                 ConnectRequest(
-                    lastZxidSeen: lastZxidSeen, timeout: timeout, session: session,
-                    password: password)))
+                    lastZxidSeen: lastZxidSeen,
+                    timeout: timeout,
+                    session: session,
+                    password: password
+                )
+            )
+        )
         run { sent[connection]?.isEmpty == false }
         guard case .connected(let response)? = sent[connection]?.first else {
             throw try #require(
-                nil as ConnectionRefused?, "no session on server \(server)",
-                sourceLocation: sourceLocation)
+                nil as ConnectionRefused?,
+                "no session on server \(server)",
+                sourceLocation: sourceLocation
+            )
         }
         return EnsembleClient(self, connection: connection, response: response)
     }
@@ -127,7 +146,8 @@ extension Ensemble {
     ) throws -> Ensemble {
         let ensemble = Ensemble(3, configure: configure)
         try #require(
-            ensemble.run { ensemble.ids.allSatisfy { ensemble.status($0)?.isServing == true } })
+            ensemble.run { ensemble.ids.allSatisfy { ensemble.status($0)?.isServing == true } }
+        )
         return ensemble
     }
 }

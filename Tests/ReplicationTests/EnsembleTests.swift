@@ -76,14 +76,20 @@ import ZooKeeperModel
         _ = try old.create("/e", mode: .ephemeral)
         for server in [others[1], leader] {
             let new = try ensemble.connect(
-                server, session: old.response.session, password: old.response.password)
+                server,
+                session: old.response.session,
+                password: old.response.password
+            )
             #expect(new.response.session == old.response.session)
             #expect(try new.code(.setData("/e", data: [1], version: -1)) == .ok)
         }
         old.send(.setData("/e", data: [2], version: -1))
         try #require(ensemble.run { old.isClosed })
         let back = try ensemble.connect(
-            others[0], session: old.response.session, password: old.response.password)
+            others[0],
+            session: old.response.session,
+            password: old.response.password
+        )
         #expect(try back.call(.getData("/e", watch: false)).data == [1])
     }
 
@@ -98,10 +104,14 @@ import ZooKeeperModel
             ensemble.run {
                 ensemble.leader != nil
                     && others.allSatisfy { ensemble.status($0)?.isServing == true }
-            })
+            }
+        )
         #expect(ensemble.leader != leader)
         let back = try ensemble.connect(
-            others[1], session: client.response.session, password: client.response.password)
+            others[1],
+            session: client.response.session,
+            password: client.response.password
+        )
         #expect(back.response.session == client.response.session)
         #expect(try back.code(.exists(written, watch: false)) == .ok)
         #expect(try back.create("/after", [], mode: .persistentSequential) == "/after0000000001")
@@ -149,7 +159,10 @@ import ZooKeeperModel
         try #require(ensemble.run { haveAll(ensemble, last.next) })
         expectSameTrees(ensemble)
         let reader = try ensemble.connect(
-            others[0], session: client.response.session, password: client.response.password)
+            others[0],
+            session: client.response.session,
+            password: client.response.password
+        )
         #expect(reader.response.session == client.response.session)
         #expect(try reader.code(.exists("/n599", watch: false)) == .ok)
     }
@@ -165,13 +178,15 @@ import ZooKeeperModel
             ensemble.run {
                 ensemble.node(leader).disk.log.count
                     > ensemble.node(others[0]).disk.log.count
-            })
+            }
+        )
         try #require(
             ensemble.run {
                 others.contains { ensemble.status($0)?.mode == .leader }
                     && others.allSatisfy { ensemble.status($0)?.isServing == true }
                     && ensemble.status(leader)?.isServing == false
-            })
+            }
+        )
         #expect(client.codes == [.ok], "nobody was told that it succeeded")
         #expect(client.isClosed)
         let writer = try ensemble.connect(others[0])
@@ -201,7 +216,13 @@ import ZooKeeperModel
             .connectRequest(
                 connection,
                 ConnectRequest(
-                    lastZxidSeen: .zero, timeout: 10_000, session: .none, password: nil)))
+                    lastZxidSeen: .zero,
+                    timeout: 10_000,
+                    session: .none,
+                    password: nil
+                )
+            )
+        )
         ensemble.settle()
         #expect(ensemble.sent[connection] == [.closed])
     }

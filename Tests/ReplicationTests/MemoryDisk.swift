@@ -40,7 +40,9 @@ struct MemoryDisk {
                 return .logRead(nil, isComplete: true)
             }
             return .logRead(
-                log.filter { $0.zxid > after && $0.zxid <= through }, isComplete: true)
+                log.filter { $0.zxid > after && $0.zxid <= through },
+                isComplete: true
+            )
         }
         return nil
     }

@@ -13,7 +13,8 @@ import ZooKeeperModel
     }
     private func sequential(_ path: ZnodePath) -> Operation {
         .create(
-            CreateRequest(kind: .create, path: path, data: nil, mode: .persistentSequential))
+            CreateRequest(kind: .create, path: path, data: nil, mode: .persistentSequential)
+        )
     }
 
     @Test func `the operations of a multi see each other and share one zxid`() throws {
@@ -28,7 +29,8 @@ import ZooKeeperModel
                 .check("/m/c", version: 0),
                 .setData("/m/c", data: [2], version: 0),
                 .delete("/m/c", version: 1),
-            ])
+            ]
+        )
         #expect(ensemble.status(one)?.lastZxid == before.next)
         #expect(results.count == 5)
         #expect(results[0] == .success(.created("/m")))
@@ -55,11 +57,13 @@ import ZooKeeperModel
                 .create(CreateRequest(path: "/x", data: nil)),
                 .setData("/", data: nil, version: 77),
                 .delete("/y", version: -1),
-            ])
+            ]
+        )
         #expect(
             results == [
                 .failure(.ok), .failure(.badVersion), .failure(.runtimeInconsistency),
-            ])
+            ]
+        )
         #expect(try client.code(.exists("/x", watch: false)) == .noNode)
     }
 
@@ -80,14 +84,17 @@ import ZooKeeperModel
             Array(results) == [
                 .success(.created("/q/a0000000000")),
                 .success(
-                    .multi([.failure(.ok), .failure(.ok), .failure(.noNode)])),
+                    .multi([.failure(.ok), .failure(.ok), .failure(.noNode)])
+                ),
                 .success(.created("/q/c0000000001")),
                 .success(
                     .multi([
                         .success(.created("/q/d0000000002")),
                         .success(.created("/q/d0000000003")),
-                    ])),
-            ])
+                    ])
+                ),
+            ]
+        )
     }
 
     @Test func `an empty multi succeeds and takes a zxid`() throws {

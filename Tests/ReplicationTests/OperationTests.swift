@@ -16,7 +16,10 @@ import ZooKeeperModel
         ACL(permissions: .all, identity: Identity(scheme: "digest", id: "x:y"))
     ]
     private static func create(
-        _ path: ZnodePath, acl: [ACL] = .open, flags: Int32 = 0, kind: CreateKind = .create
+        _ path: ZnodePath,
+        acl: [ACL] = .open,
+        flags: Int32 = 0,
+        kind: CreateKind = .create
     ) -> Operation {
         .create(CreateRequest(kind: kind, path: path, data: nil, acl: acl, flags: flags))
     }
@@ -93,7 +96,8 @@ import ZooKeeperModel
         let after = try #require(ensemble.status(one)?.lastZxid)
         #expect(
             after == (row.operation.isWrite ? before.next : before),
-            "a refused write takes a zxid, a read does not")
+            "a refused write takes a zxid, a read does not"
+        )
         #expect(reply.zxid == after)
     }
 
@@ -117,7 +121,8 @@ import ZooKeeperModel
         let ensemble = try Ensemble.standalone()
         let client = try ensemble.connect(one)
         let created = try client.call(
-            .create(CreateRequest(kind: .create2, path: "/n", data: [1, 2], mode: .persistent)))
+            .create(CreateRequest(kind: .create2, path: "/n", data: [1, 2], mode: .persistent))
+        )
         let stat = try #require(created.stat)
         #expect(stat.czxid == created.zxid && stat.mzxid == created.zxid)
         #expect(stat.dataLength == 2 && stat.version == 0)
@@ -143,7 +148,13 @@ import ZooKeeperModel
             client.send(
                 .create(
                     CreateRequest(
-                        kind: .create, path: "/q/s", data: nil, mode: .persistentSequential)))
+                        kind: .create,
+                        path: "/q/s",
+                        data: nil,
+                        mode: .persistentSequential
+                    )
+                )
+            )
         }
         ensemble.settle()
         ensemble.node(one).isDiskHeld = false
@@ -153,7 +164,8 @@ import ZooKeeperModel
             paths == [
                 .success(.created("/q/s0000000001")), .success(.created("/q/s0000000002")),
                 .success(.created("/q/s0000000003")),
-            ])
+            ]
+        )
     }
 
     @Test func `a pending create and a pending delete count for what follows`() throws {
@@ -178,7 +190,8 @@ import ZooKeeperModel
         let client = try ensemble.connect(one)
         let big = [UInt8](repeating: 7, count: 300)
         #expect(
-            try client.code(.create(CreateRequest(path: "/big", data: big))) == .badArguments)
+            try client.code(.create(CreateRequest(path: "/big", data: big))) == .badArguments
+        )
         #expect(try client.code(.create(CreateRequest(path: "/big", data: nil))) == .ok)
         for index in 0..<20 {
             _ = try client.create(ZnodePath("/ephemeral\(index)"), mode: .ephemeral)

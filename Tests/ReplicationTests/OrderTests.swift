@@ -31,7 +31,8 @@ import ZooKeeperModel
         #expect(replies[5].result == .success(.synced("/a")))
         #expect(
             zip(replies, replies.dropFirst()).allSatisfy { $0.zxid <= $1.zxid },
-            "a client's zxids never go back")
+            "a client's zxids never go back"
+        )
     }
 
     @Test func `an event leaves before the reply of the write that caused it`() throws {
@@ -60,7 +61,8 @@ import ZooKeeperModel
         let read = try #require(
             seen.firstIndex {
                 if case .reply(let reply) = $0 { reply.data == [1] } else { false }
-            })
+            }
+        )
         #expect(position < read, "and before any reply that shows the change")
     }
 
@@ -81,7 +83,8 @@ import ZooKeeperModel
         #expect(
             watcher.events.map { "\($0.kind) \($0.path)" } == [
                 "created /x", "created /p", "created /p/c",
-            ])
+            ]
+        )
         #expect(try watcher.code(.checkWatches("/p", type: 3)) == .ok)
         #expect(try watcher.code(.removeWatches("/p", type: 3)) == .ok)
         #expect(try watcher.code(.checkWatches("/p", type: 3)) == .noWatcher)
@@ -103,9 +106,16 @@ import ZooKeeperModel
             try client.code(
                 .setWatches(
                     WatchRegistrations(
-                        relativeZxid: seen, data: ["/same", "/set", "/gone"],
-                        exist: ["/new", "/future"], child: ["/parent", "/quiet", "/gone"],
-                        persistent: ["/always"], isSecondVersion: true))) == .ok)
+                        relativeZxid: seen,
+                        data: ["/same", "/set", "/gone"],
+                        exist: ["/new", "/future"],
+                        child: ["/parent", "/quiet", "/gone"],
+                        persistent: ["/always"],
+                        isSecondVersion: true
+                    )
+                )
+            ) == .ok
+        )
         #expect(
             client.events == [
                 WatchEvent(kind: .dataChanged, path: "/set"),
@@ -113,7 +123,8 @@ import ZooKeeperModel
                 WatchEvent(kind: .created, path: "/new"),
                 WatchEvent(kind: .childrenChanged, path: "/parent"),
                 WatchEvent(kind: .deleted, path: "/gone"),
-            ])
+            ]
+        )
         guard case .reply? = ensemble.sent[client.connection]?.last else {
             Issue.record("the reply comes after the events")
             return
@@ -127,7 +138,8 @@ import ZooKeeperModel
             client.events.map { "\($0.kind) \($0.path)" } == [
                 "dataChanged /same", "created /future", "childrenChanged /quiet",
                 "created /always",
-            ])
+            ]
+        )
     }
 
     @Test func `a client that takes nothing is not read from until it has`() throws {

@@ -4,7 +4,11 @@ import ZooKeeperModel
 
 @Suite struct SessionTests {
     private let open = ConnectRequest(
-        lastZxidSeen: .zero, timeout: 10_000, session: .none, password: nil)
+        lastZxidSeen: .zero,
+        timeout: 10_000,
+        session: .none,
+        password: nil
+    )
 
     @Test(arguments: [(1, 4000), (10_000, 10_000), (1_000_000, 40_000)] as [(Int32, Int32)])
     func `the timeout is brought into what the server allows`(asked: Int32, given: Int32) throws {
@@ -41,7 +45,10 @@ import ZooKeeperModel
         #expect(try lively.code(.exists("/e", watch: false)) == .noNode)
         #expect(silent.isClosed && !lively.isClosed)
         let back = try ensemble.connect(
-            one, session: silent.response.session, password: silent.response.password)
+            one,
+            session: silent.response.session,
+            password: silent.response.password
+        )
         #expect(back.response.timeout == 0 && back.response.session == .none)
         #expect(back.response.password == [UInt8](repeating: 0, count: 16))
         ensemble.settle()
@@ -67,12 +74,18 @@ import ZooKeeperModel
         let old = try ensemble.connect(one)
         _ = try old.create("/e", mode: .ephemeral)
         let new = try ensemble.connect(
-            one, timeout: 5000, session: old.response.session, password: old.response.password)
+            one,
+            timeout: 5000,
+            session: old.response.session,
+            password: old.response.password
+        )
         #expect(new.response.session == old.response.session)
         #expect(new.response.timeout == 5000)
         #expect(old.isClosed)
-        #expect(try new.call(.exists("/e", watch: false)).stat?.ephemeralOwner
-            == new.response.session)
+        #expect(
+            try new.call(.exists("/e", watch: false)).stat?.ephemeralOwner
+                == new.response.session
+        )
         #expect(try new.code(.setData("/e", data: [1], version: 0)) == .ok)
     }
 
@@ -80,7 +93,10 @@ import ZooKeeperModel
         let ensemble = try Ensemble.standalone()
         let client = try ensemble.connect(one)
         let thief = try ensemble.connect(
-            one, session: client.response.session, password: [UInt8](repeating: 1, count: 16))
+            one,
+            session: client.response.session,
+            password: [UInt8](repeating: 1, count: 16)
+        )
         #expect(thief.response.timeout == 0)
         ensemble.settle()
         #expect(thief.isClosed && !client.isClosed)
@@ -95,8 +111,13 @@ import ZooKeeperModel
             .connectRequest(
                 connection,
                 ConnectRequest(
-                    lastZxidSeen: Zxid(rawValue: .max), timeout: 10_000, session: .none,
-                    password: nil)))
+                    lastZxidSeen: Zxid(rawValue: .max),
+                    timeout: 10_000,
+                    session: .none,
+                    password: nil
+                )
+            )
+        )
         ensemble.settle()
         #expect(ensemble.sent[connection] == [.closed])
     }
@@ -131,7 +152,8 @@ import ZooKeeperModel
         #expect(client.codes == [.ok, .ok, .ok, .ok, .ok], "and none for what came after")
         #expect(client.isClosed)
         #expect(
-            try other.call(.getChildren("/p", watch: false)).result == .success(.children([])))
+            try other.call(.getChildren("/p", watch: false)).result == .success(.children([]))
+        )
         #expect(ensemble.status(one)?.sessionCount == 1)
     }
 
@@ -148,8 +170,11 @@ import ZooKeeperModel
         ensemble.start(one)
         try #require(ensemble.run { ensemble.leader == one })
         let back = try ensemble.connect(
-            one, session: client.response.session, password: client.response.password,
-            lastZxidSeen: ensemble.replies(client.connection).last?.zxid ?? .zero)
+            one,
+            session: client.response.session,
+            password: client.response.password,
+            lastZxidSeen: ensemble.replies(client.connection).last?.zxid ?? .zero
+        )
         #expect(back.response.session == client.response.session)
         #expect(try back.code(.exists("/n99", watch: false)) == .ok)
         #expect(try back.code(.exists("/e", watch: false)) == .ok)
@@ -192,7 +217,8 @@ import ZooKeeperModel
         }
         #expect(entries.map(\.identity.id) == ["u:Jq7wMyA/w2Vd5WIDAKdu4OIIFEQ="])
         #expect(
-            try stranger.code(.auth(scheme: "digest", credential: Array("super:pw".utf8))) == .ok)
+            try stranger.code(.auth(scheme: "digest", credential: Array("super:pw".utf8))) == .ok
+        )
         #expect(try stranger.code(.getData(mine, watch: false)) == .ok)
         #expect(try stranger.code(.auth(scheme: "world", credential: [])) == .authFailed)
         ensemble.settle()

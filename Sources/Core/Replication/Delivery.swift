@@ -19,7 +19,8 @@ extension Replica {
                 transaction = try TransactionCodec.decode(proposal.bytes)
             } catch {
                 actions.append(
-                    .halt("the committed transaction \(proposal.zxid) is unreadable: \(error)"))
+                    .halt("the committed transaction \(proposal.zxid) is unreadable: \(error)")
+                )
                 return
             }
             origin = takeForwarded(transaction)
@@ -28,7 +29,9 @@ extension Replica {
             actions.append(
                 .halt(
                     "transaction \(transaction.zxid) was committed as \(proposal.zxid) after "
-                        + "\(database.lastZxid)"))
+                        + "\(database.lastZxid)"
+                )
+            )
             return
         }
         let mismatches = database.digestMismatches
@@ -36,7 +39,8 @@ extension Replica {
         let result = database.apply(transaction, changes: &changes)
         if database.digestMismatches > mismatches {
             actions.append(
-                .log(.error, "the digest of transaction \(transaction.zxid) is not this tree's"))
+                .log(.error, "the digest of transaction \(transaction.zxid) is not this tree's")
+            )
         }
         if isLeading { preparation.applied(upTo: transaction.zxid) }
         fireWatches(&actions)
@@ -59,7 +63,9 @@ extension Replica {
                     guard let slot = clients.slot(of: id) else { return false }
                     return skipACL
                         || AccessCheck.allows(acl, .read, identities: clients[slot].identities)
-                }, events: &firedWatches)
+                },
+                events: &firedWatches
+            )
         }
         for fired in firedWatches {
             statistics.packetsSent += 1
@@ -89,12 +95,17 @@ extension Replica {
 
     /// The transaction that this client waits for longest has come.
     private mutating func finishWrite(
-        _ transaction: Transaction, _ result: ApplyResult, at slot: Int,
+        _ transaction: Transaction,
+        _ result: ApplyResult,
+        at slot: Int,
         _ actions: inout [ReplicaAction]
     ) {
         if case .error(.sessionMoved) = transaction.body {
             return closeClient(
-                at: slot, reason: "session \(transaction.session) is served elsewhere", &actions)
+                at: slot,
+                reason: "session \(transaction.session) is served elsewhere",
+                &actions
+            )
         }
         var index = clients[slot].queue.startIndex
         while index < clients[slot].queue.endIndex {
@@ -102,7 +113,9 @@ extension Replica {
                 let ending: QueuedRequest.Ending =
                     if case .closeSession = transaction.body { .closes } else { .stays }
                 clients[slot].queue[index].work = .finished(
-                    Self.response(to: result, as: shape), ending)
+                    Self.response(to: result, as: shape),
+                    ending
+                )
                 break
             }
             index += 1
@@ -111,7 +124,8 @@ extension Replica {
     }
 
     private mutating func sessionChanged(
-        by transaction: Transaction, _ actions: inout [ReplicaAction]
+        by transaction: Transaction,
+        _ actions: inout [ReplicaAction]
     ) {
         let session = transaction.session
         switch transaction.body {
@@ -132,7 +146,8 @@ extension Replica {
     // MARK: Replies
 
     private static func response(
-        to result: ApplyResult, as shape: ReplyShape
+        to result: ApplyResult,
+        as shape: ReplyShape
     ) -> Result<Response, ErrorCode> {
         switch (result, shape) {
         case (.single(let part), _):
@@ -146,7 +161,9 @@ extension Replica {
                         if case .failure(let code) = part { return .failure(code) }
                         return response(to: part, as: shape).map(MultiResult.success)
                             ?? .failure(.dataInconsistency)
-                    }))
+                    }
+                )
+            )
         case (.multi, _): return .failure(.dataInconsistency)
         }
     }

@@ -9,7 +9,8 @@ extension Replica {
     mutating func touch(_ slot: Int) {
         let client = (
             bucket: clients[slot].expiryBucket, session: clients[slot].session,
-            timeout: clients[slot].timeout)
+            timeout: clients[slot].timeout
+        )
         let bucket = connectionExpiry.bucket(now: now.instant, timeout: client.timeout)
         if bucket != client.bucket {
             clients[slot].expiryBucket = bucket
@@ -52,7 +53,9 @@ extension Replica {
                 .log(
                     .warning,
                     "this server was away for \((now.instant - due).wholeMilliseconds) ms; no "
-                        + "session ends before its client had another chance"))
+                        + "session ends before its client had another chance"
+                )
+            )
             return
         }
         for session in tracker.popExpired(at: now.instant) {
@@ -69,7 +72,9 @@ extension Replica {
             guard let slot = clients.slot(of: id) else { continue }
             if isHeldUp(slot) {
                 clients[slot].expiryBucket = connectionExpiry.bucket(
-                    now: now.instant, timeout: clients[slot].timeout)
+                    now: now.instant,
+                    timeout: clients[slot].timeout
+                )
                 connectionExpiry.set(id, to: clients[slot].expiryBucket)
             } else {
                 closeClient(at: slot, reason: "silent for too long", &actions)

@@ -32,13 +32,17 @@ extension Replica {
     mutating func accept(_ id: ConnectionID, address: String) {
         var client = Client(id: id, address: address)
         client.expiryBucket = connectionExpiry.bucket(
-            now: now.instant, timeout: Self.handshakeTimeout)
+            now: now.instant,
+            timeout: Self.handshakeTimeout
+        )
         connectionExpiry.set(id, to: client.expiryBucket)
         clients.insert(client)
     }
 
     mutating func connect(
-        _ request: ConnectRequest, from id: ConnectionID, _ actions: inout [ReplicaAction]
+        _ request: ConnectRequest,
+        from id: ConnectionID,
+        _ actions: inout [ReplicaAction]
     ) {
         guard let slot = clients.slot(of: id), clients[slot].phase != .closing else { return }
         guard clients[slot].phase == .accepted else {
@@ -53,11 +57,14 @@ extension Replica {
             return closeClient(
                 at: slot,
                 reason: "the client has seen \(request.lastZxidSeen), this server only "
-                    + "\(database.lastZxid)", &actions)
+                    + "\(database.lastZxid)",
+                &actions
+            )
         }
         let timeout = max(
             configuration.minimumSessionTimeout,
-            min(request.timeout, configuration.maximumSessionTimeout))
+            min(request.timeout, configuration.maximumSessionTimeout)
+        )
         clients[slot].timeout = timeout
         clients[slot].hasReadOnlyFlag = request.hasReadOnlyFlag
         guard request.session != .none else {
@@ -71,7 +78,9 @@ extension Replica {
     }
 
     private mutating func createSession(
-        at slot: Int, timeout: Int32, _ actions: inout [ReplicaAction]
+        at slot: Int,
+        timeout: Int32,
+        _ actions: inout [ReplicaAction]
     ) {
         let session = makeSession()
         beginHandshake(session, at: slot, &actions)
@@ -83,26 +92,41 @@ extension Replica {
             sendToLeader(
                 .request(
                     ForwardedRequest(
-                        session: session, cxid: 0,
-                        operationCode: OperationCode.createSession.rawValue, body: body.bytes,
-                        identities: clients[slot].identities)), &actions)
+                        session: session,
+                        cxid: 0,
+                        operationCode: OperationCode.createSession.rawValue,
+                        body: body.bytes,
+                        identities: clients[slot].identities
+                    )
+                ),
+                &actions
+            )
         }
     }
 
     private mutating func reopen(
-        _ session: SessionID, at slot: Int, timeout: Int32, _ actions: inout [ReplicaAction]
+        _ session: SessionID,
+        at slot: Int,
+        timeout: Int32,
+        _ actions: inout [ReplicaAction]
     ) {
         let replaced = [connectionOfSession[session], handshakes[session]]
         for case let other? in replaced {
             guard let otherSlot = clients.slot(of: other) else { continue }
             closeClient(
-                at: otherSlot, reason: "session \(session) has come back on another connection",
-                &actions)
+                at: otherSlot,
+                reason: "session \(session) has come back on another connection",
+                &actions
+            )
         }
         beginHandshake(session, at: slot, &actions)
         if isLeading {
             let isAlive = tracker.reopen(
-                session, timeout: timeout, owner: .local, now: now.instant)
+                session,
+                timeout: timeout,
+                owner: .local,
+                now: now.instant
+            )
             finishHandshake(session, isAlive: isAlive, &actions)
         } else {
             sendToLeader(.revalidate(session, timeout: timeout, isValid: nil), &actions)
@@ -110,7 +134,9 @@ extension Replica {
     }
 
     private mutating func beginHandshake(
-        _ session: SessionID, at slot: Int, _ actions: inout [ReplicaAction]
+        _ session: SessionID,
+        at slot: Int,
+        _ actions: inout [ReplicaAction]
     ) {
         clients[slot].phase = .connecting
         clients[slot].session = session
@@ -120,7 +146,9 @@ extension Replica {
 
     /// The session is known to be alive, or not to be. Does nothing if nobody waits for it.
     mutating func finishHandshake(
-        _ session: SessionID, isAlive: Bool, _ actions: inout [ReplicaAction]
+        _ session: SessionID,
+        isAlive: Bool,
+        _ actions: inout [ReplicaAction]
     ) {
         guard let id = handshakes.removeValue(forKey: session), let slot = clients.slot(of: id)
         else { return }
@@ -133,25 +161,38 @@ extension Replica {
         respond(
             at: slot,
             ConnectResponse(
-                timeout: clients[slot].timeout, session: session,
+                timeout: clients[slot].timeout,
+                session: session,
                 password: SessionPassword.password(of: session),
-                hasReadOnlyFlag: clients[slot].hasReadOnlyFlag), &actions)
+                hasReadOnlyFlag: clients[slot].hasReadOnlyFlag
+            ),
+            &actions
+        )
         unpause(slot, .handshake, &actions)
     }
 
     private mutating func refuse(
-        at slot: Int, _ reason: String, _ actions: inout [ReplicaAction]
+        at slot: Int,
+        _ reason: String,
+        _ actions: inout [ReplicaAction]
     ) {
         respond(
             at: slot,
             ConnectResponse(
-                timeout: 0, session: .none, password: SessionPassword.none,
-                hasReadOnlyFlag: clients[slot].hasReadOnlyFlag), &actions)
+                timeout: 0,
+                session: .none,
+                password: SessionPassword.none,
+                hasReadOnlyFlag: clients[slot].hasReadOnlyFlag
+            ),
+            &actions
+        )
         closeClient(at: slot, reason: reason, &actions)
     }
 
     private mutating func respond(
-        at slot: Int, _ response: ConnectResponse, _ actions: inout [ReplicaAction]
+        at slot: Int,
+        _ response: ConnectResponse,
+        _ actions: inout [ReplicaAction]
     ) {
         statistics.packetsSent += 1
         clients[slot].sent += 1
@@ -160,7 +201,9 @@ extension Replica {
 
     /// Nothing more is done for it. Its transactions under way still take effect.
     mutating func closeClient(
-        at slot: Int, reason: String, _ actions: inout [ReplicaAction]
+        at slot: Int,
+        reason: String,
+        _ actions: inout [ReplicaAction]
     ) {
         guard clients[slot].phase != .closing else { return }
         detach(slot)

@@ -9,15 +9,22 @@ internal import ZooKeeperWire
 extension Replica {
     /// Messages that Zab only carries.
     mutating func carried(
-        _ message: LearnerMessage, over id: ConnectionID, _ actions: inout [ReplicaAction]
+        _ message: LearnerMessage,
+        over id: ConnectionID,
+        _ actions: inout [ReplicaAction]
     ) {
         switch message {
         case .request(let request) where isLeading: receive(request, over: id, &actions)
         case .revalidate(let session, let timeout, nil) where isLeading:
             let isAlive = tracker.reopen(
-                session, timeout: timeout, owner: .learner(id), now: now.instant)
+                session,
+                timeout: timeout,
+                owner: .learner(id),
+                now: now.instant
+            )
             actions.append(
-                .send(id, .revalidate(session, timeout: timeout, isValid: isAlive)))
+                .send(id, .revalidate(session, timeout: timeout, isValid: isAlive))
+            )
         case .ping(_, let touched) where isLeading:
             for entry in touched {
                 tracker.touch(entry.session, timeout: entry.timeout, now: now.instant)
@@ -42,17 +49,24 @@ extension Replica {
 extension Replica {
     /// Every one of these becomes a transaction, if only an error: the learner waits for it.
     private mutating func receive(
-        _ request: ForwardedRequest, over id: ConnectionID, _ actions: inout [ReplicaAction]
+        _ request: ForwardedRequest,
+        over id: ConnectionID,
+        _ actions: inout [ReplicaAction]
     ) {
         guard let code = OperationCode(rawValue: request.operationCode) else {
             return proposeError(
-                .unimplemented, session: request.session, cxid: request.cxid, &actions)
+                .unimplemented,
+                session: request.session,
+                cxid: request.cxid,
+                &actions
+            )
         }
         switch code {
         case .sync:
             if let last = prepared.last {
                 syncWaiters.append(
-                    SyncWaiter(zxid: last.transaction.zxid, target: .learner(id)))
+                    SyncWaiter(zxid: last.transaction.zxid, target: .learner(id))
+                )
             } else {
                 actions.append(.send(id, .sync))
             }
@@ -60,17 +74,30 @@ extension Replica {
             var body = JuteReader(request.body)
             do throws(WireError) {
                 proposeSession(
-                    request.session, timeout: try body.int32(), owner: .learner(id), &actions)
+                    request.session,
+                    timeout: try body.int32(),
+                    owner: .learner(id),
+                    &actions
+                )
             } catch {
                 proposeError(
-                    .marshallingError, session: request.session, cxid: request.cxid, &actions)
+                    .marshallingError,
+                    session: request.session,
+                    cxid: request.cxid,
+                    &actions
+                )
             }
         case .create, .delete, .setData, .setACL, .multi, .create2, .createContainer,
             .createTimeToLive, .closeSession:
             propose(
                 RequestCodec.decodeBody(code: request.operationCode, request.body),
-                session: request.session, cxid: request.cxid, owner: .learner(id),
-                identities: request.identities, connection: nil, &actions)
+                session: request.session,
+                cxid: request.cxid,
+                owner: .learner(id),
+                identities: request.identities,
+                connection: nil,
+                &actions
+            )
         case .check, .reconfig, .deleteContainer, .exists, .getData, .getACL, .getChildren, .ping,
             .getChildren2, .checkWatches, .removeWatches, .multiRead, .auth, .setWatches, .sasl,
             .getEphemerals, .getAllChildrenNumber, .setWatches2, .addWatch, .whoAmI, .error:
@@ -83,19 +110,29 @@ extension Replica {
 
 extension Replica {
     mutating func forward(
-        _ request: Request, at slot: Int, _ actions: inout [ReplicaAction]
+        _ request: Request,
+        at slot: Int,
+        _ actions: inout [ReplicaAction]
     ) {
         let (code, body) = RequestCodec.encodeBody(request.operation)
         let session = clients[slot].session
         if code != OperationCode.sync.rawValue {
             forwarded[session, default: []].append(
-                ForwardedEntry(connection: clients[slot].id, cxid: request.xid))
+                ForwardedEntry(connection: clients[slot].id, cxid: request.xid)
+            )
         }
         sendToLeader(
             .request(
                 ForwardedRequest(
-                    session: session, cxid: request.xid, operationCode: code, body: body,
-                    identities: clients[slot].identities)), &actions)
+                    session: session,
+                    cxid: request.xid,
+                    operationCode: code,
+                    body: body,
+                    identities: clients[slot].identities
+                )
+            ),
+            &actions
+        )
     }
 
     mutating func sendToLeader(_ message: LearnerMessage, _ actions: inout [ReplicaAction]) {

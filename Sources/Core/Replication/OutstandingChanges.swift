@@ -48,9 +48,13 @@ struct OutstandingChanges: Sendable {
         guard let index = tree.find(path) else { return nil }
         let stat = tree.persistedStat(of: index)
         return Znode(
-            version: stat.version, cversion: stat.cversion, aversion: stat.aversion,
-            childCount: tree.childCount(of: index), owner: tree.owner(of: index),
-            acl: tree.acl(of: index))
+            version: stat.version,
+            cversion: stat.cversion,
+            aversion: stat.aversion,
+            childCount: tree.childCount(of: index),
+            owner: tree.owner(of: index),
+            acl: tree.acl(of: index)
+        )
     }
 
     /// Records made from here on belong to one request.
@@ -58,7 +62,12 @@ struct OutstandingChanges: Sendable {
         undo.removeAll(keepingCapacity: true)
     }
 
-    mutating func record(_ znode: Znode, at path: ZnodePath, zxid: Zxid, ephemeralOf: SessionID? = nil) {
+    mutating func record(
+        _ znode: Znode,
+        at path: ZnodePath,
+        zxid: Zxid,
+        ephemeralOf: SessionID? = nil
+    ) {
         var znode = znode
         znode.zxid = zxid
         undo.append(Undo(path: path, previous: znodes.updateValue(znode, forKey: path)))
@@ -118,7 +127,8 @@ struct OutstandingChanges: Sendable {
         for (path, znode) in znodes {
             precondition(
                 newest[path] == znode.zxid && znode.childCount >= 0,
-                "the outstanding change of \(path) is \(znode), its entry \(String(describing: newest[path]))")
+                "the outstanding change of \(path) is \(znode), its entry \(String(describing: newest[path]))"
+            )
         }
     }
 }

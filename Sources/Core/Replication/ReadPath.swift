@@ -9,7 +9,9 @@ extension Replica {
     static let maximumWatches = 10_000_000
 
     mutating func read(
-        _ operation: Operation, at slot: Int, _ actions: inout [ReplicaAction]
+        _ operation: Operation,
+        at slot: Int,
+        _ actions: inout [ReplicaAction]
     ) -> Result<Response, ErrorCode> {
         switch operation {
         case .getData(let path, let watch):
@@ -17,7 +19,8 @@ extension Replica {
             guard allows(znode, .read, at: slot) else { return .failure(.noAuth) }
             guard !watch || add(.data, path, at: slot) else { return .failure(.throttledOperation) }
             return .success(
-                .data(database.tree.data(of: znode), database.tree.stat(of: znode)))
+                .data(database.tree.data(of: znode), database.tree.stat(of: znode))
+            )
         case .exists(let path, let watch):
             guard !path.bytes.contains(0) else { return .failure(.badArguments) }
             guard !watch || add(.data, path, at: slot) else { return .failure(.throttledOperation) }
@@ -38,7 +41,10 @@ extension Replica {
             }
             return .success(
                 .childrenWithStat(
-                    database.tree.children(of: znode), database.tree.stat(of: znode)))
+                    database.tree.children(of: znode),
+                    database.tree.stat(of: znode)
+                )
+            )
         case .getACL(let path):
             guard let znode = database.tree.find(path) else { return .failure(.noNode) }
             guard allows(znode, [.read, .admin], at: slot) else { return .failure(.noAuth) }
@@ -82,7 +88,10 @@ extension Replica {
     private func allows(_ znode: ZnodeIndex, _ needed: Permissions, at slot: Int) -> Bool {
         configuration.skipACL || database.tree.isOpenToAll(znode)
             || AccessCheck.allows(
-                database.tree.acl(of: znode), needed, identities: clients[slot].identities)
+                database.tree.acl(of: znode),
+                needed,
+                identities: clients[slot].identities
+            )
     }
 
     private mutating func add(_ kind: WatchKind, _ path: ZnodePath, at slot: Int) -> Bool {
@@ -93,7 +102,9 @@ extension Replica {
 
     /// After a reconnection: what has happened since is told at once, all else is registered again.
     private mutating func setWatches(
-        _ registrations: WatchRegistrations, at slot: Int, _ actions: inout [ReplicaAction]
+        _ registrations: WatchRegistrations,
+        at slot: Int,
+        _ actions: inout [ReplicaAction]
     ) -> Result<Response, ErrorCode> {
         let count =
             registrations.data.count + registrations.exist.count + registrations.child.count
@@ -154,7 +165,9 @@ extension Replica {
             return true
         case "digest":
             let user = String(
-                decoding: credential.prefix { $0 != UInt8(ascii: ":") }, as: UTF8.self)
+                decoding: credential.prefix { $0 != UInt8(ascii: ":") },
+                as: UTF8.self
+            )
             let digest = user + ":" + Base64.encode(sha1(credential))
             guard addIdentity(Identity(scheme: "digest", id: digest), at: slot) else {
                 return false
@@ -175,7 +188,8 @@ extension Replica {
 
 enum Base64 {
     private static let alphabet = Array(
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8
+    )
 
     static func encode(_ bytes: [UInt8]) -> String {
         var text: [UInt8] = []

@@ -86,8 +86,10 @@ package struct Replica {
     var firedWatches: [FiredWatch] = []
 
     package init(
-        configuration: ReplicaConfiguration, recovered: RecoveredState,
-        sha1: @escaping @Sendable ([UInt8]) -> [UInt8], now: ClockReading
+        configuration: ReplicaConfiguration,
+        recovered: RecoveredState,
+        sha1: @escaping @Sendable ([UInt8]) -> [UInt8],
+        now: ClockReading
     ) {
         var recovered = recovered
         if recovered.acceptedEpoch == nil { recovered.finish() }
@@ -95,9 +97,13 @@ package struct Replica {
         self.sha1 = sha1
         self.now = now
         zab = ZabPeer(
-            configuration: configuration.ensemble, lastLoggedZxid: recovered.lastZxid,
-            acceptedEpoch: recovered.acceptedEpoch ?? 0, currentEpoch: recovered.currentEpoch ?? 0,
-            recent: recovered.recent, committedLogCapacity: RecoveredState.recentLimit)
+            configuration: configuration.ensemble,
+            lastLoggedZxid: recovered.lastZxid,
+            acceptedEpoch: recovered.acceptedEpoch ?? 0,
+            currentEpoch: recovered.currentEpoch ?? 0,
+            recent: recovered.recent,
+            committedLogCapacity: RecoveredState.recentLimit
+        )
         database = recovered
         let tick = configuration.ensemble.tickTime
         tracker = SessionTracker(tick: tick)
@@ -109,7 +115,9 @@ package struct Replica {
 
     /// Takes one input and appends what must be done to `actions`, in order.
     package mutating func handle(
-        _ input: ReplicaInput, at now: ClockReading, actions: inout [ReplicaAction]
+        _ input: ReplicaInput,
+        at now: ClockReading,
+        actions: inout [ReplicaAction]
     ) {
         self.now = now
         switch input {
@@ -168,7 +176,9 @@ package struct Replica {
             actions.append(
                 .halt(
                     "the epochs on disk contradict the log: accepted \(accepted), current "
-                        + "\(current), last transaction \(database.lastZxid)"))
+                        + "\(current), last transaction \(database.lastZxid)"
+                )
+            )
             return
         }
         run(.start, &actions)

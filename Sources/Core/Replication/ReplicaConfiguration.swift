@@ -30,11 +30,17 @@ package struct ReplicaConfiguration: Hashable, Sendable {
 
     package init(
         ensemble: EnsembleConfiguration,
-        minimumSessionTimeout: Int32? = nil, maximumSessionTimeout: Int32? = nil,
-        snapshotCount: Int = 100_000, snapshotSizeBytes: Int = 4 << 30,
-        skipACL: Bool = false, superDigest: String? = nil, extendedTypes: Bool = false,
-        maximumTransactionBytes: Int = 2 * 0xFFFFF, globalOutstandingLimit: Int = 1000,
-        sessionSeedMilliseconds: Int64, randomSeed: UInt64 = 0
+        minimumSessionTimeout: Int32? = nil,
+        maximumSessionTimeout: Int32? = nil,
+        snapshotCount: Int = 100_000,
+        snapshotSizeBytes: Int = 4 << 30,
+        skipACL: Bool = false,
+        superDigest: String? = nil,
+        extendedTypes: Bool = false,
+        maximumTransactionBytes: Int = 2 * 0xFFFFF,
+        globalOutstandingLimit: Int = 1000,
+        sessionSeedMilliseconds: Int64,
+        randomSeed: UInt64 = 0
     ) {
         let tick = Int32(clamping: ensemble.tickTime.wholeMilliseconds)
         self.ensemble = ensemble

@@ -39,9 +39,15 @@ extension Replica {
         guard let slot = clients.slot(of: id) else { return nil }
         let client = clients[slot]
         return ServerStatus.Connection(
-            id: id, address: client.address, session: client.session, timeout: client.timeout,
-            queued: client.queue.count, received: client.received, sent: client.sent,
-            latency: client.latency.summary)
+            id: id,
+            address: client.address,
+            session: client.session,
+            timeout: client.timeout,
+            queued: client.queue.count,
+            received: client.received,
+            sent: client.sent,
+            latency: client.latency.summary
+        )
     }
 
     /// Stops the process if the state contradicts itself. For tests and simulations.
@@ -52,21 +58,25 @@ extension Replica {
         checkClients()
         precondition(
             isLeading || (prepared.isEmpty && syncWaiters.isEmpty && preparation.changes.isEmpty),
-            "\(role) holds a leader's proposals")
+            "\(role) holds a leader's proposals"
+        )
         precondition(
             !isLeading || (forwarded.isEmpty && forwardedSyncs.isEmpty),
-            "\(role) waits for a leader")
+            "\(role) waits for a leader"
+        )
         var last = database.lastZxid
         for entry in prepared {
             precondition(
                 entry.transaction.zxid > last,
-                "\(entry.transaction.zxid) is prepared after \(last)")
+                "\(entry.transaction.zxid) is prepared after \(last)"
+            )
             last = entry.transaction.zxid
         }
         for owner in database.tree.ephemeralOwners where isLeading {
             precondition(
                 database.sessions[owner] != nil || !prepared.isEmpty,
-                "ephemerals of session \(owner), which is not there")
+                "ephemerals of session \(owner), which is not there"
+            )
         }
     }
 
@@ -82,11 +92,13 @@ extension Replica {
                 serving += 1
                 precondition(
                     connectionOfSession[client.session] == id && isServing,
-                    "\(id) is served and not known for its session \(client.session)")
+                    "\(id) is served and not known for its session \(client.session)"
+                )
             case .connecting:
                 precondition(
                     handshakes[client.session] == id,
-                    "\(id) waits for session \(client.session) and is not known to")
+                    "\(id) waits for session \(client.session) and is not known to"
+                )
             case .accepted, .closing:
                 precondition(client.queue.isEmpty, "\(id) is \(client.phase) with requests")
             }
@@ -102,6 +114,8 @@ extension Replica {
         }
         precondition(queued == outstanding, "\(queued) requests wait, \(outstanding) are counted")
         precondition(
-            serving == connectionOfSession.count, "sessions of connections that are not served")
+            serving == connectionOfSession.count,
+            "sessions of connections that are not served"
+        )
     }
 }

@@ -6,7 +6,9 @@ internal import ZooKeeperWire
 
 extension Replica {
     mutating func receive(
-        _ request: Request, from id: ConnectionID, _ actions: inout [ReplicaAction]
+        _ request: Request,
+        from id: ConnectionID,
+        _ actions: inout [ReplicaAction]
     ) {
         guard let slot = clients.slot(of: id) else { return }
         switch clients[slot].phase {
@@ -40,14 +42,23 @@ extension Replica {
             let isKnown = authenticate(scheme: scheme, credential: credential, at: slot)
             finish(
                 isKnown ? .success(.empty) : .failure(.authFailed),
-                isKnown ? .stays : .closes, xid: request.xid, at: slot, &actions)
+                isKnown ? .stays : .closes,
+                xid: request.xid,
+                at: slot,
+                &actions
+            )
         case .malformed(let code):
             if request.operation.isWrite, code != OperationCode.check.rawValue {
                 enqueue(.write(.empty), xid: request.xid, at: slot, &actions)
                 submit(request, at: slot, &actions)
             } else {
                 finish(
-                    .failure(.marshallingError), .stays, xid: request.xid, at: slot, &actions)
+                    .failure(.marshallingError),
+                    .stays,
+                    xid: request.xid,
+                    at: slot,
+                    &actions
+                )
             }
         case .check, .unsupported:
             // A check outside of a multi must never reach a log: older servers that replay it
@@ -58,20 +69,30 @@ extension Replica {
 
     /// On its way to become a transaction, here or on the leader.
     private mutating func submit(
-        _ request: Request, at slot: Int, _ actions: inout [ReplicaAction]
+        _ request: Request,
+        at slot: Int,
+        _ actions: inout [ReplicaAction]
     ) {
         if isLeading {
             propose(
-                request.operation, session: clients[slot].session, cxid: request.xid,
-                owner: .local, identities: clients[slot].identities,
-                connection: clients[slot].id, &actions)
+                request.operation,
+                session: clients[slot].session,
+                cxid: request.xid,
+                owner: .local,
+                identities: clients[slot].identities,
+                connection: clients[slot].id,
+                &actions
+            )
         } else {
             forward(request, at: slot, &actions)
         }
     }
 
     private mutating func sync(
-        _ path: ZnodePath, xid: Int32, at slot: Int, _ actions: inout [ReplicaAction]
+        _ path: ZnodePath,
+        xid: Int32,
+        at slot: Int,
+        _ actions: inout [ReplicaAction]
     ) {
         if !isLeading {
             enqueue(.forwardedSync(path), xid: xid, at: slot, &actions)
@@ -88,18 +109,25 @@ extension Replica {
 
     /// An answer that is known already, in its turn.
     private mutating func finish(
-        _ result: Result<Response, ErrorCode>, _ ending: QueuedRequest.Ending, xid: Int32,
-        at slot: Int, _ actions: inout [ReplicaAction]
+        _ result: Result<Response, ErrorCode>,
+        _ ending: QueuedRequest.Ending,
+        xid: Int32,
+        at slot: Int,
+        _ actions: inout [ReplicaAction]
     ) {
         enqueue(.finished(result, ending), xid: xid, at: slot, &actions)
         advance(slot, &actions)
     }
 
     private mutating func enqueue(
-        _ work: QueuedRequest.Work, xid: Int32, at slot: Int, _ actions: inout [ReplicaAction]
+        _ work: QueuedRequest.Work,
+        xid: Int32,
+        at slot: Int,
+        _ actions: inout [ReplicaAction]
     ) {
         clients[slot].queue.append(
-            QueuedRequest(xid: xid, arrived: now.instant, work: work))
+            QueuedRequest(xid: xid, arrived: now.instant, work: work)
+        )
         outstanding += 1
         if outstanding > configuration.globalOutstandingLimit,
             !clients[slot].pause.contains(.outstanding)
@@ -129,7 +157,13 @@ extension Replica {
             clients[slot].queue.removeFirst()
             outstanding -= 1
             reply(
-                at: slot, xid: head.xid, result, ending, arrived: head.arrived, &actions)
+                at: slot,
+                xid: head.xid,
+                result,
+                ending,
+                arrived: head.arrived,
+                &actions
+            )
             if ending == .closes {
                 return closeClient(at: slot, reason: Self.closing(after: result), &actions)
             }
@@ -144,8 +178,11 @@ extension Replica {
     }
 
     mutating func reply(
-        at slot: Int, xid: Int32, _ result: Result<Response, ErrorCode>,
-        _ ending: QueuedRequest.Ending = .stays, arrived: Instant,
+        at slot: Int,
+        xid: Int32,
+        _ result: Result<Response, ErrorCode>,
+        _ ending: QueuedRequest.Ending = .stays,
+        arrived: Instant,
         _ actions: inout [ReplicaAction]
     ) {
         let milliseconds = (now.instant.nanoseconds &- arrived.nanoseconds) / 1_000_000
@@ -156,14 +193,19 @@ extension Replica {
         let id = clients[slot].id
         actions.append(
             .reply(
-                id, Reply(xid: xid, zxid: zxid(of: result, ending, xid: xid), result: result)))
+                id,
+                Reply(xid: xid, zxid: zxid(of: result, ending, xid: xid), result: result)
+            )
+        )
         clients[slot].unsentBytes += Self.approximateSize(of: result)
         if !clients[slot].hasCredit { pause(slot, .credit, &actions) }
     }
 
     /// What the header says of this server's state: not everything that is answered has one.
     private func zxid(
-        of result: Result<Response, ErrorCode>, _ ending: QueuedRequest.Ending, xid: Int32
+        of result: Result<Response, ErrorCode>,
+        _ ending: QueuedRequest.Ending,
+        xid: Int32
     ) -> Zxid {
         if xid == Request.authXid { return .zero }
         if ending == .closes, case .failure(.unimplemented) = result { return .none }
@@ -189,7 +231,9 @@ extension Replica {
 
 extension Replica {
     mutating func pause(
-        _ slot: Int, _ reason: Client.Pause, _ actions: inout [ReplicaAction]
+        _ slot: Int,
+        _ reason: Client.Pause,
+        _ actions: inout [ReplicaAction]
     ) {
         guard !clients[slot].pause.contains(reason) else { return }
         // A new lack of credit is said even to one that is paused already: `.drained` is due again.
@@ -200,7 +244,9 @@ extension Replica {
     }
 
     mutating func unpause(
-        _ slot: Int, _ reason: Client.Pause, _ actions: inout [ReplicaAction]
+        _ slot: Int,
+        _ reason: Client.Pause,
+        _ actions: inout [ReplicaAction]
     ) {
         guard clients[slot].pause.remove(reason) != nil, clients[slot].pause.isEmpty,
             clients[slot].phase == .serving

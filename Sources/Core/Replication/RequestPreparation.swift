@@ -30,7 +30,9 @@ struct RequestPreparation: Sendable {
     /// The transaction that this operation becomes. The changes it makes are on record until
     /// ``rollBack()`` or ``applied(upTo:)``.
     mutating func prepare(
-        _ operation: Operation, _ context: borrowing Context, tree: borrowing ZnodeTree
+        _ operation: Operation,
+        _ context: borrowing Context,
+        tree: borrowing ZnodeTree
     ) -> TransactionBody {
         changes.beginRequest()
         do throws(ErrorCode) {
@@ -47,7 +49,9 @@ struct RequestPreparation: Sendable {
 
     /// The end of a session: everything it owns goes with it, in sorted order.
     mutating func prepareClose(
-        of session: SessionID, zxid: Zxid, tree: borrowing ZnodeTree
+        of session: SessionID,
+        zxid: Zxid,
+        tree: borrowing ZnodeTree
     ) -> TransactionBody {
         changes.beginRequest()
         let paths = changes.ephemerals(of: session, in: tree)
@@ -64,7 +68,9 @@ struct RequestPreparation: Sendable {
     mutating func applied(upTo zxid: Zxid) { changes.applied(upTo: zxid) }
 
     private mutating func prepareMulti(
-        _ operations: [Operation], _ context: borrowing Context, tree: borrowing ZnodeTree
+        _ operations: [Operation],
+        _ context: borrowing Context,
+        tree: borrowing ZnodeTree
     ) -> [TransactionBody] {
         var parts: [TransactionBody] = []
         parts.reserveCapacity(operations.count)
@@ -89,7 +95,9 @@ struct RequestPreparation: Sendable {
 
     /// One operation, alone or inside a multi.
     private mutating func part(
-        _ operation: Operation, _ context: borrowing Context, tree: borrowing ZnodeTree
+        _ operation: Operation,
+        _ context: borrowing Context,
+        tree: borrowing ZnodeTree
     ) throws(ErrorCode) -> TransactionBody {
         switch operation {
         case .create(let request): return try create(request, context, tree: tree)
@@ -109,7 +117,9 @@ struct RequestPreparation: Sendable {
     }
 
     private func allows(
-        _ znode: OutstandingChanges.Znode, _ needed: Permissions, _ context: borrowing Context
+        _ znode: OutstandingChanges.Znode,
+        _ needed: Permissions,
+        _ context: borrowing Context
     ) -> Bool {
         skipACL || AccessCheck.allows(znode.acl, needed, identities: context.identities)
     }
@@ -119,7 +129,9 @@ struct RequestPreparation: Sendable {
 
 extension RequestPreparation {
     private mutating func create(
-        _ request: CreateRequest, _ context: borrowing Context, tree: borrowing ZnodeTree
+        _ request: CreateRequest,
+        _ context: borrowing Context,
+        tree: borrowing ZnodeTree
     ) throws(ErrorCode) -> TransactionBody {
         guard let mode = CreateMode(rawValue: request.flags) else { throw .badArguments }
         // Containers and times to live are not there yet. Apache would also take kinds and flags
@@ -152,12 +164,20 @@ extension RequestPreparation {
         var znode = OutstandingChanges.Znode(acl: acl)
         if mode.isEphemeral { znode.owner = .session(context.session) }
         changes.record(
-            znode, at: path, zxid: context.zxid,
-            ephemeralOf: mode.isEphemeral ? context.session : nil)
+            znode,
+            at: path,
+            zxid: context.zxid,
+            ephemeralOf: mode.isEphemeral ? context.session : nil
+        )
         return .create(
             CreateTransaction(
-                path: path, data: request.data, acl: acl, isEphemeral: mode.isEphemeral,
-                parentCVersion: parentCVersion))
+                path: path,
+                data: request.data,
+                acl: acl,
+                isEphemeral: mode.isEphemeral,
+                parentCVersion: parentCVersion
+            )
+        )
     }
 
     /// The text before the last slash, whatever it is; nil without a slash and with a zero byte.
@@ -196,7 +216,10 @@ extension RequestPreparation {
     ]
 
     private mutating func delete(
-        _ path: ZnodePath, version: Int32, _ context: borrowing Context, tree: borrowing ZnodeTree
+        _ path: ZnodePath,
+        version: Int32,
+        _ context: borrowing Context,
+        tree: borrowing ZnodeTree
     ) throws(ErrorCode) -> TransactionBody {
         if let error = context.sessionError { throw error }
         guard !Self.undeletable.contains(path), let parentPath = Self.parent(of: path) else {
@@ -212,7 +235,9 @@ extension RequestPreparation {
     }
 
     private mutating func recordDeletion(
-        of path: ZnodePath, zxid: Zxid, tree: borrowing ZnodeTree
+        of path: ZnodePath,
+        zxid: Zxid,
+        tree: borrowing ZnodeTree
     ) {
         guard var znode = changes.find(path, in: tree) else { return }
         var session: SessionID?
@@ -227,7 +252,10 @@ extension RequestPreparation {
     }
 
     private mutating func setData(
-        _ path: ZnodePath, data: [UInt8]?, version: Int32, _ context: borrowing Context,
+        _ path: ZnodePath,
+        data: [UInt8]?,
+        version: Int32,
+        _ context: borrowing Context,
         tree: borrowing ZnodeTree
     ) throws(ErrorCode) -> TransactionBody {
         if let error = context.sessionError { throw error }
@@ -241,7 +269,10 @@ extension RequestPreparation {
     }
 
     private mutating func setACL(
-        _ path: ZnodePath, acl: [ACL], version: Int32, _ context: borrowing Context,
+        _ path: ZnodePath,
+        acl: [ACL],
+        version: Int32,
+        _ context: borrowing Context,
         tree: borrowing ZnodeTree
     ) throws(ErrorCode) -> TransactionBody {
         if let error = context.sessionError { throw error }
@@ -257,7 +288,10 @@ extension RequestPreparation {
     }
 
     private mutating func check(
-        _ path: ZnodePath, version: Int32, _ context: borrowing Context, tree: borrowing ZnodeTree
+        _ path: ZnodePath,
+        version: Int32,
+        _ context: borrowing Context,
+        tree: borrowing ZnodeTree
     ) throws(ErrorCode) -> TransactionBody {
         if let error = context.sessionError { throw error }
         guard path.validate() == nil else { throw .badArguments }

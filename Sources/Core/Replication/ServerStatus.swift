@@ -38,8 +38,14 @@ package struct ServerStatus: Hashable, Sendable {
         package var sent: Int64
         package var latency: Latency
         package init(
-            id: ConnectionID, address: String, session: SessionID, timeout: Int32, queued: Int,
-            received: Int64, sent: Int64, latency: Latency
+            id: ConnectionID,
+            address: String,
+            session: SessionID,
+            timeout: Int32,
+            queued: Int,
+            received: Int64,
+            sent: Int64,
+            latency: Latency
         ) {
             self.id = id
             self.address = address

@@ -29,7 +29,10 @@ struct SessionTracker: Sendable {
     var nextDeadline: Instant? { expiry.nextDeadline }
 
     mutating func track(
-        _ session: SessionID, timeout: Int32, owner: Owner?, now: Instant
+        _ session: SessionID,
+        timeout: Int32,
+        owner: Owner?,
+        now: Instant
     ) {
         if entries[session] == nil {
             entries[session] = Entry(timeout: timeout, owner: owner)
@@ -49,7 +52,10 @@ struct SessionTracker: Sendable {
 
     /// A client has come back through `owner`. False if its session is gone.
     mutating func reopen(
-        _ session: SessionID, timeout: Int32, owner: Owner, now: Instant
+        _ session: SessionID,
+        timeout: Int32,
+        owner: Owner,
+        now: Instant
     ) -> Bool {
         guard touch(session, timeout: timeout, now: now) else { return false }
         entries[session]?.timeout = timeout

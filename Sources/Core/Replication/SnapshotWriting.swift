@@ -88,7 +88,8 @@ extension Replica {
     mutating func startSnapshot(for learner: ConnectionID) {
         begin(
             SnapshotDump(of: database.tree, sessions: database.sortedSessions),
-            for: .learner(learner))
+            for: .learner(learner)
+        )
     }
 
     private mutating func begin(_ dump: SnapshotDump, for target: SnapshotWriting.Target) {
@@ -124,7 +125,8 @@ extension Replica {
     }
 
     private mutating func write(
-        _ dump: inout SnapshotWriting.Dump, _ actions: inout [ReplicaAction]
+        _ dump: inout SnapshotWriting.Dump,
+        _ actions: inout [ReplicaAction]
     ) {
         let slice = dump.content.nextSlice(sizeBytes: SnapshotWriting.sliceBytes)
         dump.isReleasing = slice == nil
@@ -133,7 +135,9 @@ extension Replica {
         case (.disk, nil):
             actions.append(
                 .storage(
-                    .finishSnapshot(digestZxid: dump.content.zxid, digest: dump.content.digest)))
+                    .finishSnapshot(digestZxid: dump.content.zxid, digest: dump.content.digest)
+                )
+            )
         case (.learner(let id), let slice?): run(.snapshotSlice(id, slice), &actions)
         case (.learner(let id), nil): run(.snapshotEnd(id), &actions)
         }
