@@ -143,7 +143,9 @@ if !coreOnly {
         tests(
             "ZooKeeperServerTests",
             ["ZooKeeperServer", "ZooKeeperWire", "ZooKeeperModel"] + nio),
-        tests("ZooKeeperClientTests", ["ZooKeeperClient", "ClientCore", "ZooKeeperModel"] + nio),
+        tests(
+            "ZooKeeperClientTests",
+            ["ZooKeeperClient", "ClientCore", "ZooKeeperModel", log] + nio),
         // Real sockets, real disks, real mounts, other people's clients.
         tests("EndToEndTests", ["ZooKeeperClient", "ZooKeeperModel"]),
     ]

@@ -20,7 +20,6 @@ package final class ClientRunner {
     package var onState: (SessionState) -> Void = { _ in }
     package var onEvent: (WatchEvent) -> Void = { _ in }
 
-    private let loop: NIOIsolatedEventLoop
     private let logger: Logger
     private var session: ClientSession
     private var completions: [RequestToken: Completion] = [:]
@@ -41,9 +40,12 @@ package final class ClientRunner {
     /// When `timer` fires; only ever earlier than needed.
     private var timerDeadline: Instant?
 
+    private var loop: NIOIsolatedEventLoop { eventLoop.assumeIsolated() }
+
     package typealias Completion = (Result<Response, ErrorCode>, Zxid) -> Void
 
-    /// On `eventLoop`, which must be one of NIOPosix's.
+    /// `eventLoop` must be one of NIOPosix's. Nothing happens before ``start()``, so it may be made
+    /// elsewhere.
     package init(
         configuration: ClientConfiguration,
         eventLoop: any EventLoop,
@@ -51,7 +53,6 @@ package final class ClientRunner {
     ) {
         self.eventLoop = eventLoop
         self.logger = logger
-        loop = eventLoop.assumeIsolated()
         session = ClientSession(configuration: configuration, now: Self.now())
     }
 
