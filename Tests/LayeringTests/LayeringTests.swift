@@ -33,7 +33,7 @@ struct LayeringTests {
             ]
         ),
         ("Sources/Commands/zkserver", ["ZooKeeperServer", "Platform", "ZooKeeperModel"]),
-        ("Sources/Commands/zkbench", ["ZooKeeperClient", "ZooKeeperModel"]),
+        ("Sources/Commands/zkbench", ["ZooKeeperClient", "ClientCore", "ZooKeeperModel"]),
         ("Mount/Fuse", ["CFuse", "ZnodeFS", "ZooKeeperModel"]),
         (
             "Mount/zkfs",
