@@ -139,7 +139,9 @@ if !coreOnly {
                 "ClientCore", "ZooKeeperModel", arguments, log,
                 .product(name: "Crypto", package: "swift-crypto"),
             ] + nio),
-        tests("PlatformTests", ["Platform", "Journal", "Simulation", "ZooKeeperModel"]),
+        tests(
+            "PlatformTests",
+            ["Platform", "Journal", "Simulation", "ZooKeeperWire", "ZooKeeperModel"]),
         tests(
             "ZooKeeperServerTests",
             ["ZooKeeperServer", "ZooKeeperWire", "ZooKeeperModel"] + nio),

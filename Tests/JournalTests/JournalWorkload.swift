@@ -92,10 +92,15 @@ final class JournalWorkload {
 
     static let steps: [Step] = [
         .restart, .epoch(.accepted, 1), .epoch(.current, 1), .append(1), .append(3),
-        .snapshot(appending: 2), .append(2), .appendAndKill(2), .append(2), .truncate(2), .append(1),
-        .abandonedSnapshot, .snapshot(appending: 0), .append(12), .snapshot(appending: 1),
-        .snapshot(appending: 1), .purge, .append(2), .epoch(.accepted, 2), .install(epoch: 2, 5),
-        .epoch(.current, 2), .append(2), .restart, .append(2),
+        .snapshot(appending: 2), .append(2), .appendAndKill(2), .append(2), .truncate(3), .append(1),
+        .abandonedSnapshot, .snapshot(appending: 0), .append(9), .snapshot(appending: 1),
+        .snapshot(appending: 1), .purge, .appendAndKill(1), .append(1),
+        // Trees that are older than the log's end, and nothing between them and the next append.
+        .install(epoch: 1, 5), .append(2), .epoch(.accepted, 2), .epoch(.current, 2), .append(9),
+        .snapshot(appending: 1), .install(epoch: 2, 4), .append(2), .append(1),
+        // A newer one, whose epoch is promised only afterwards.
+        .epoch(.accepted, 3), .install(epoch: 3, 5), .epoch(.current, 3), .append(2), .restart,
+        .append(2), .restart,
     ]
 
     let disk: SimulatedDisk
@@ -107,11 +112,30 @@ final class JournalWorkload {
     private var alternative: [Zxid]?
     private var epochs: [EpochKind: Set<Int64>] = [:]
     private var epoch: Int64 = 1
+    /// The newest snapshot that was answered for.
+    private var storedSnapshot = Zxid.zero
+    /// Syncs made while recovering: most of them find nothing to do.
+    private(set) var recoverySyncs: Set<Int> = []
     /// Why the workload ended before its end.
     private(set) var failure = ""
+    private(set) var purged: [String] = []
     private(set) var summary: RecoverySummary?
 
     init(disk: SimulatedDisk) { self.disk = disk }
+
+    /// This workload at the moment at which the process dies: an independent disk, and no journal.
+    func copy() -> JournalWorkload {
+        let other = JournalWorkload(disk: disk.copy())
+        other.vouched = vouched
+        other.attempted = attempted
+        other.alternative = alternative
+        other.epochs = epochs
+        other.epoch = epoch
+        other.storedSnapshot = storedSnapshot
+        return other
+    }
+
+    var hasJournal: Bool { journal != nil }
 
     /// Until the disk fails; whether it got to the end.
     func run(_ steps: [Step] = JournalWorkload.steps) -> Bool {
@@ -128,9 +152,12 @@ final class JournalWorkload {
 
     /// Recovers with a new journal and says what is wrong with what is found.
     func recoverAndCheck() throws {
+        journal = nil
         var visitor = RecordingVisitor()
         let journal = Journal(disk: disk, configuration: Self.configuration)
+        let firstSync = disk.syncCount
         let summary = try journal.recover(&visitor)
+        recoverySyncs.formUnion(firstSync..<disk.syncCount)
         let found = visitor.sequence
         let isBetween = found.starts(with: vouched) && attempted.starts(with: found)
         guard isBetween || found == alternative else {
@@ -139,6 +166,9 @@ final class JournalWorkload {
         }
         guard summary.lastZxid == found.last ?? .zero, journal.lastZxid == summary.lastZxid else {
             throw Violation(description: "found \(found), but the last is \(summary.lastZxid)")
+        }
+        guard found == alternative || summary.snapshotZxid >= storedSnapshot else {
+            throw Violation(description: "snapshot \(storedSnapshot) is gone: \(summary.notes)")
         }
         for (kind, value) in [
             (EpochKind.accepted, summary.acceptedEpoch), (.current, summary.currentEpoch),
@@ -152,6 +182,7 @@ final class JournalWorkload {
         vouched = found
         attempted = found
         alternative = nil
+        storedSnapshot = summary.snapshotZxid
         epochs = [.accepted: [summary.acceptedEpoch], .current: [summary.currentEpoch]]
         epoch = max(1, summary.lastZxid.epoch)
     }
@@ -210,6 +241,7 @@ final class JournalWorkload {
             if count > 0 { try append(count) }
             try ask(.snapshotSlice(Array(body[20...])))
             try ask(.finishSnapshot(digestZxid: sequence.last ?? .zero, digest: nil))
+            storedSnapshot = sequence.last ?? .zero
         case .abandonedSnapshot:
             try ask(.beginSnapshot(zxid: vouched.last ?? .zero))
             try ask(.snapshotSlice([1, 2, 3]))
@@ -221,19 +253,26 @@ final class JournalWorkload {
             try ask(.snapshotSlice(snapshotBody(sequence)))
             try ask(.finishSnapshot(digestZxid: sequence[count - 1], digest: nil))
             alternative = nil
+            storedSnapshot = sequence[count - 1]
             vouched = sequence
             attempted = sequence
         case .truncate(let count):
+            // A moment at which the power may fail with all of it still vouched for.
+            _ = try ready().readLog(
+                after: vouched[vouched.count - 2], through: vouched[vouched.count - 1], maxBytes: 1)
             vouched.removeLast(count)
             try ready().truncate(to: vouched[vouched.count - 1])
             attempted = vouched
+            storedSnapshot = min(storedSnapshot, vouched.last ?? .zero)
             var visitor = RecordingVisitor()
+            let firstSync = disk.syncCount
             _ = try ready().recover(&visitor)
+            recoverySyncs.formUnion(firstSync..<disk.syncCount)
             guard visitor.sequence == vouched else {
                 throw Violation(description: "cut to \(visitor.sequence), not \(vouched)")
             }
         case .restart: try recoverAndCheck()
-        case .purge: _ = try ready().purge()
+        case .purge: purged = try ready().purge()
         }
     }
 }

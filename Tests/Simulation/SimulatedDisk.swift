@@ -30,8 +30,8 @@ package final class SimulatedDisk {
     /// How many calls were made, and how many of them were syncs of a file or a directory.
     package private(set) var callCount = 0
     package private(set) var syncCount = 0
-    /// What was synced, in order: a file's or a directory's path.
-    package private(set) var syncedNames: [String] = []
+    /// What was synced, in order: a file's or a directory's path, and the call's number.
+    package private(set) var syncs: [(name: String, call: Int)] = []
     /// After so many calls the power is off: every further call fails without effect.
     package var powerOffAfter: Int?
     /// This sync, counted from 0, answers as if it had happened.
@@ -40,6 +40,9 @@ package final class SimulatedDisk {
     package var failingCall: (number: Int, failure: Failure)?
     /// Writes that would make all files together larger than this fail.
     package var capacityBytes: Int?
+
+    /// Called before each call takes effect, with its number: the moment for a copy.
+    package var beforeCall: ((Int) -> Void)?
 
     package enum Failure: Hashable, Sendable { case inputOutput, noSpace }
 
@@ -72,8 +75,9 @@ package final class SimulatedDisk {
     package func restart() {
         callCount = 0
         syncCount = 0
-        syncedNames = []
+        syncs = []
         powerOffAfter = nil
+        beforeCall = nil
         ignoredSync = nil
         failingCall = nil
         capacityBytes = nil
@@ -113,6 +117,7 @@ package final class SimulatedDisk {
     private func beginCall(_ what: String) throws(DiskError) {
         let number = callCount
         if let powerOffAfter, number >= powerOffAfter { throw DiskError("\(what): the power is off") }
+        beforeCall?(number)
         callCount += 1
         guard let failingCall, failingCall.number == number else { return }
         switch failingCall.failure {
@@ -155,7 +160,7 @@ package final class SimulatedDisk {
 
     private func takesSync(_ name: String) -> Bool {
         let number = syncCount
-        syncedNames.append(name)
+        syncs.append((name, callCount - 1))
         syncCount += 1
         return ignoredSync != number
     }
@@ -210,13 +215,9 @@ extension SimulatedDisk: Disk {
 
     package func syncFile(_ file: String) throws(DiskError) {
         let number = try existing(file, "sync \(file)")
-        do throws(DiskError) {
-            try beginCall("sync \(file)")
-        } catch {
-            // The system has dropped what it could not write, and a second sync would not say so.
-            files[number]?.failSync()
-            throw error
-        }
+        // The system drops what it could not write, and a second sync will not say so.
+        if failingCall?.number == callCount { files[number]?.failSync() }
+        try beginCall("sync \(file)")
         if takesSync(file) { files[number]?.sync() }
     }
 

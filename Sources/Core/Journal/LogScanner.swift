@@ -143,7 +143,10 @@ struct LogScanner {
         while true {
             let bytes = try disk.read(file, at: offset, count: chunkBytes)
             if bytes.isEmpty { return result }
-            if let last = bytes.lastIndex(where: { $0 != 0 }) { result = offset + last + 1 }
+            // A plain loop: this passes over megabytes of padding.
+            var count = bytes.count
+            while count > 0 && bytes[count - 1] == 0 { count -= 1 }
+            if count > 0 { result = offset + count }
             offset += bytes.count
         }
     }

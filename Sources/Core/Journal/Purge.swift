@@ -37,7 +37,7 @@ extension Journal {
         // The last of these holds what follows the oldest snapshot.
         let unneeded = before.dropLast().map(\.name)
         for name in unneeded { try disk.remove(configuration.logDirectory + "/" + name) }
-        if !unneeded.isEmpty { try disk.syncDirectory(configuration.logDirectory) }
+        // Not synced: where one comes back, no start reads it and the next purge removes it.
         log.forget(unneeded)
         return old + unneeded
     }

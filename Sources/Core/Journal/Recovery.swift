@@ -384,9 +384,9 @@ private struct Recovery {
         for name in emptyFiles { try disk.remove(logPath(name)) }
         for (index, good) in goodEnds.enumerated() {
             let path = logPath(good.name)
-            let size = try disk.size(path) ?? 0
-            if index == goodEnds.count - 1, size > good.end {
-                try disk.truncate(path, to: good.end)
+            if index == goodEnds.count - 1 {
+                if try disk.size(path) ?? 0 > good.end { try disk.truncate(path, to: good.end) }
+                try rewriteTail(path, end: good.end)
             }
             try disk.syncFile(path)
         }
@@ -404,6 +404,20 @@ private struct Recovery {
         log = TransactionLog(
             disk: disk, configuration: configuration, segments: segments,
             lastZxid: summary.lastZxid, historyStart: start)
+    }
+
+    /// Writes the bytes that may never have been synced once more. Where the process before this
+    /// one died of a failed sync, the system holds them, takes them for written and would not write
+    /// them for another sync. The bytes are the same, so a power loss meanwhile does no harm.
+    private func rewriteTail(_ path: String, end: Int) throws(DiskError) {
+        var offset = max(
+            0, end - TransactionLog.maximumGroupBytes - configuration.maximumEntryBytes)
+        while offset < end {
+            let bytes = try disk.read(path, at: offset, count: min(1 << 20, end - offset))
+            guard !bytes.isEmpty else { return }
+            try disk.write(path, at: offset, bytes)
+            offset += bytes.count
+        }
     }
 
     // MARK: Digests
