@@ -148,6 +148,8 @@ if !coreOnly {
         tests(
             "ZooKeeperClientTests",
             ["ZooKeeperClient", "ClientCore", "ZooKeeperModel", log] + nio),
+        tests(
+            "MountCommandTests", ["zkfs", "Fuse", "ClientCore", "ZooKeeperModel"]),
         // Real sockets, real disks, real mounts, other people's clients.
         tests("EndToEndTests", ["ZooKeeperClient", "ZooKeeperModel"]),
     ]
