@@ -45,8 +45,12 @@ struct DataDirectoryTests {
         before.kill()
 
         let after = try ServerProcess(
-            second, in: workspace, name: "second", dataDirectory: before.dataDirectory,
-            extra: extra)
+            second,
+            in: workspace,
+            name: "second",
+            dataDirectory: before.dataDirectory,
+            extra: extra
+        )
         let checked = run([Workspace.python, "-c", Self.check, after.address, "one"])
         #expect(checked.output == "fine\n", "\(checked.errors)\n\(after.child.log)")
         _ = run([Workspace.python, "-c", Self.fill, after.address, "two"])
@@ -54,8 +58,12 @@ struct DataDirectoryTests {
 
         // And back again.
         let again = try ServerProcess(
-            first, in: workspace, name: "again", dataDirectory: before.dataDirectory,
-            extra: extra)
+            first,
+            in: workspace,
+            name: "again",
+            dataDirectory: before.dataDirectory,
+            extra: extra
+        )
         let rechecked = run([Workspace.python, "-c", Self.check, again.address, "two"])
         #expect(rechecked.output == "fine\n", "\(rechecked.errors)\n\(again.child.log)")
     }

@@ -98,7 +98,9 @@ struct OtherClientsTests {
             [
                 "java", "-cp", "/usr/share/java/*", "org.apache.zookeeper.ZooKeeperMain",
                 "-server", server.address,
-            ], input: commands + "\n")
+            ],
+            input: commands + "\n"
+        )
         let text = result.output + result.errors
         for expected in [
             "Created /shell\n", "Created /shell/n-0000000000", "Created /shell/e", "hello",
@@ -133,7 +135,10 @@ struct OtherClientsTests {
         let file = workspace.path("bad.cfg")
         let program = try Workspace.program("zkserver")
         try "dataDir=/tmp\nclientPort=2181\ntickTime=soon\n".write(
-            toFile: file, atomically: true, encoding: .utf8)
+            toFile: file,
+            atomically: true,
+            encoding: .utf8
+        )
         let wrong = run([program, file])
         #expect(wrong.status == 2)
         #expect(wrong.errors.contains("\(file), line 3: tickTime=soon"), "\(wrong.errors)")

@@ -17,8 +17,12 @@ final class ServerProcess {
 
     /// Starts the server and waits until it answers.
     init(
-        _ kind: Kind, in workspace: Workspace, name: String = "server",
-        dataDirectory: String? = nil, port: Int? = nil, extra: [String] = []
+        _ kind: Kind,
+        in workspace: Workspace,
+        name: String = "server",
+        dataDirectory: String? = nil,
+        port: Int? = nil,
+        extra: [String] = []
     ) throws {
         self.kind = kind
         self.workspace = workspace
@@ -34,13 +38,19 @@ final class ServerProcess {
         if kind == .apache { lines.append("admin.enableServer=false") }
         lines += extra
         try (lines.joined(separator: "\n") + "\n").write(
-            toFile: configurationPath, atomically: true, encoding: .utf8)
+            toFile: configurationPath,
+            atomically: true,
+            encoding: .utf8
+        )
         child = try Self.launch(kind, configurationPath, workspace, name)
         try waitUntilServing()
     }
 
     private static func launch(
-        _ kind: Kind, _ configuration: String, _ workspace: Workspace, _ name: String
+        _ kind: Kind,
+        _ configuration: String,
+        _ workspace: Workspace,
+        _ name: String
     ) throws -> ChildProcess {
         let arguments =
             switch kind {
@@ -90,7 +100,7 @@ enum Requirement {
     static let requireAll = ProcessInfo.processInfo.environment["ZKFS_REQUIRE_ALL"] != nil
 
     static var hasFuse: Bool {
-        requireAll || (access("/dev/fuse", R_OK | W_OK) == 0 && geteuid() == 0)
+        unsafe requireAll || (access("/dev/fuse", R_OK | W_OK) == 0 && geteuid() == 0)
     }
     static var hasApache: Bool {
         requireAll || FileManager.default.fileExists(atPath: "/usr/share/java/zookeeper.jar")
@@ -110,12 +120,16 @@ final class MountProcess {
 
     /// Mounts and waits until the mount answers.
     init(
-        _ servers: String, in workspace: Workspace, name: String = "mnt", options: [String] = []
+        _ servers: String,
+        in workspace: Workspace,
+        name: String = "mnt",
+        options: [String] = []
     ) throws {
         self.workspace = workspace
         self.name = name
         mountPoint = try workspace.makeDirectory(name)
-        arguments = [try Workspace.program("zkfs"), servers, mountPoint, "-f"]
+        arguments =
+            [try Workspace.program("zkfs"), servers, mountPoint, "-f"]
             + options.flatMap { ["-o", $0] }
         child = try ChildProcess(arguments, log: workspace.path(name + ".log"))
         workspace.adopt(child)

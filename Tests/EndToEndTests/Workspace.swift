@@ -11,16 +11,21 @@ final class Workspace {
 
     init() throws {
         directory = URL(
-            fileURLWithPath: "/tmp/zkfs-test-\(getpid())-\(UInt32.random(in: 0...(.max)))")
+            fileURLWithPath: "/tmp/zkfs-test-\(getpid())-\(UInt32.random(in: 0...(.max)))"
+        )
         try FileManager.default.createDirectory(
-            at: directory, withIntermediateDirectories: true)
+            at: directory,
+            withIntermediateDirectories: true
+        )
     }
 
     func path(_ name: String) -> String { directory.appendingPathComponent(name).path }
 
     func makeDirectory(_ name: String) throws -> String {
         try FileManager.default.createDirectory(
-            atPath: path(name), withIntermediateDirectories: true)
+            atPath: path(name),
+            withIntermediateDirectories: true
+        )
         return path(name)
     }
 
@@ -42,7 +47,8 @@ final class Workspace {
         let candidate = own.appendingPathComponent(name).path
         try #require(
             FileManager.default.isExecutableFile(atPath: candidate),
-            "ZKFS_BIN does not say where \(name) is")
+            "ZKFS_BIN does not say where \(name) is"
+        )
         return candidate
     }
 
@@ -76,7 +82,7 @@ final class ChildProcess {
 
     init(_ arguments: [String], log: String, environment: [String: String] = [:]) throws {
         logPath = log
-        FileManager.default.createFile(atPath: log, contents: nil)
+        _ = FileManager.default.createFile(atPath: log, contents: nil)
         let output = try #require(FileHandle(forWritingAtPath: log))
         try output.seekToEnd()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
@@ -119,7 +125,9 @@ struct CommandResult {
 /// status −1: a hang is a failure with a name.
 @discardableResult
 func run(
-    _ arguments: [String], input: String? = nil, limit: Double = 60,
+    _ arguments: [String],
+    input: String? = nil,
+    limit: Double = 60,
     environment: [String: String] = [:]
 ) -> CommandResult {
     let process = Process()
@@ -135,12 +143,12 @@ func run(
             try? FileManager.default.removeItem(atPath: path)
         }
     }
-    FileManager.default.createFile(atPath: outputPath, contents: nil)
-    FileManager.default.createFile(atPath: errorPath, contents: nil)
+    _ = FileManager.default.createFile(atPath: outputPath, contents: nil)
+    _ = FileManager.default.createFile(atPath: errorPath, contents: nil)
     process.standardOutput = FileHandle(forWritingAtPath: outputPath)
     process.standardError = FileHandle(forWritingAtPath: errorPath)
     if let input {
-        FileManager.default.createFile(atPath: inputPath, contents: Data(input.utf8))
+        _ = FileManager.default.createFile(atPath: inputPath, contents: Data(input.utf8))
         process.standardInput = FileHandle(forReadingAtPath: inputPath)
     } else {
         process.standardInput = FileHandle.nullDevice
@@ -161,24 +169,32 @@ func run(
         String(decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)
     }
     return CommandResult(
-        status: inTime ? process.terminationStatus : -1, output: text(outputPath),
-        errors: text(errorPath))
+        status: inTime ? process.terminationStatus : -1,
+        output: text(outputPath),
+        errors: text(errorPath)
+    )
 }
 
 /// Runs a script of bash, which stops at its first failing command.
 @discardableResult
 func shell(
-    _ script: String, limit: Double = 60, environment: [String: String] = [:]
+    _ script: String,
+    limit: Double = 60,
+    environment: [String: String] = [:]
 ) -> CommandResult {
     run(
-        ["bash", "-c", "set -eu -o pipefail\n" + script], limit: limit,
-        environment: environment)
+        ["bash", "-c", "set -eu -o pipefail\n" + script],
+        limit: limit,
+        environment: environment
+    )
 }
 
 /// Waits until `condition` holds; records a failure that says what was waited for when it does not
 /// come true within `limit` seconds.
 func eventually(
-    _ what: String, limit: Double = 30, _ condition: () throws -> Bool
+    _ what: String,
+    limit: Double = 30,
+    _ condition: () throws -> Bool
 ) rethrows {
     let end = Date(timeIntervalSinceNow: limit)
     while Date() < end {

@@ -84,9 +84,12 @@ import ZooKeeperWire
         #expect(RequestCodec.decodeBody(code: code, body) == .malformed(code: 14))
     }
 
-    @Test func `a null path is empty for writes and malformed for reads`() {
+    @Test func `a null path is empty for setting and checking, malformed for all else`() {
         #expect(
-            RequestCodec.decodeBody(code: 2, hex("ffffffff 00000000")) == .delete("", version: 0)
+            RequestCodec.decodeBody(code: 13, hex("ffffffff 00000000")) == .check("", version: 0)
+        )
+        #expect(
+            RequestCodec.decodeBody(code: 2, hex("ffffffff 00000000")) == .malformed(code: 2)
         )
         #expect(
             RequestCodec.decodeBody(code: 4, hex("ffffffff 00")) == .malformed(code: 4)

@@ -116,7 +116,8 @@ extension JuteReader {
         return ZnodePath(bytes: Array(bytes[range]))
     }
 
-    /// As ``path()``, with null as the empty path, which every write refuses as a bad argument.
+    /// As ``path()``, with null as the empty path, which setting and checking refuse as a bad
+    /// argument. (To Apache's create and delete, a null path is a request it cannot read.)
     package mutating func pathOfWrite() throws(WireError) -> ZnodePath {
         ZnodePath(bytes: try buffer() ?? [])
     }

@@ -195,7 +195,7 @@ extension RequestCodec {
             var request = try create(&body, kind: .create2)
             request.kind = .timeToLive(try body.int64())
             return .create(request)
-        case .delete: return .delete(try body.pathOfWrite(), version: try body.int32())
+        case .delete: return .delete(try body.path(), version: try body.int32())
         case .setData:
             return .setData(
                 try body.pathOfWrite(),
@@ -217,7 +217,7 @@ extension RequestCodec {
     ) throws(WireError) -> CreateRequest {
         CreateRequest(
             kind: kind,
-            path: try body.pathOfWrite(),
+            path: try body.path(),
             data: try body.buffer(),
             acl: try body.acl(),
             flags: try body.int32()

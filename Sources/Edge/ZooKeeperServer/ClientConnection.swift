@@ -126,7 +126,8 @@ final class ClientConnection: ChannelInboundHandler {
                 if case .connectRequest = phase {
                     phase = .connecting
                     runner.receive(
-                        .connectRequest(id, try ConnectCodec.decodeRequest(&frame)))
+                        .connectRequest(id, try ConnectCodec.decodeRequest(&frame))
+                    )
                 } else {
                     runner.receive(.request(id, try RequestCodec.decode(&frame)))
                 }
@@ -225,7 +226,8 @@ final class ClientConnection: ChannelInboundHandler {
             waiting > Self.outputLimitBytes
         else { return }
         runner.logger.warning(
-            "closing \(printedAddress): it does not read, and \(waiting) bytes wait for it")
+            "closing \(printedAddress): it does not read, and \(waiting) bytes wait for it"
+        )
         phase = .closing
         context.close(promise: nil)
     }

@@ -32,7 +32,9 @@ final class DiskThread: Sendable {
 
     /// The answer arrives on `loop`.
     func submit(
-        _ work: Work, on loop: any EventLoop, answer: @escaping @Sendable (Answer) -> Void
+        _ work: Work,
+        on loop: any EventLoop,
+        answer: @escaping @Sendable (Answer) -> Void
     ) {
         pool.submit { [storage] state in
             guard case .active = state else { return }
@@ -61,7 +63,8 @@ private final class Storage: @unchecked Sendable {
             do {
                 try journal.truncate(to: zxid)
                 return .recovered(
-                    try journal.recoveredState(extendedTypes: extendedTypes).state)
+                    try journal.recoveredState(extendedTypes: extendedTypes).state
+                )
             } catch {
                 return .results([.failed("\(error)")])
             }

@@ -23,7 +23,8 @@ enum ServerVersion {
 extension FourLetterWord {
     /// The text that the socket gets before it is closed.
     func answer(
-        status: ServerStatus, whitelist: ServerConfiguration.FourLetterWordList,
+        status: ServerStatus,
+        whitelist: ServerConfiguration.FourLetterWordList,
         process: ProcessFigures
     ) -> String {
         guard whitelist.allows(rawValue) else {
@@ -65,11 +66,12 @@ extension FourLetterWord {
             Outstanding: \(status.outstandingRequests)
             Zxid: \(status.lastZxid)
             Mode: \(status.mode.rawValue)
-            Node count: \(status.nodeCount)
+            Node count: \(nodeCount(status))
 
             """
         if status.mode == .leader, let sizes = status.proposalSizes {
-            text += "Proposal sizes last/min/max: \(sizes.last)/\(sizes.minimum)/"
+            text +=
+                "Proposal sizes last/min/max: \(sizes.last)/\(sizes.minimum)/"
                 + "\(sizes.maximum)\n"
         }
         return text
@@ -86,7 +88,7 @@ extension FourLetterWord {
             ("packets_sent", "\(status.packetsSent)"),
             ("num_alive_connections", "\(status.connections.count)"),
             ("outstanding_requests", "\(status.outstandingRequests)"),
-            ("znode_count", "\(status.nodeCount)"),
+            ("znode_count", "\(nodeCount(status))"),
             ("watch_count", "\(status.watchCount)"),
             ("ephemerals_count", "\(status.ephemeralCount)"),
             ("approximate_data_size", "\(status.approximateDataSize)"),
@@ -107,6 +109,9 @@ extension FourLetterWord {
         }
         return rows.map { "zk_\($0.0)\t\($0.1)\n" }.joined()
     }
+
+    /// Apache's server finds its root under "/" and under the empty path, and counts both.
+    private func nodeCount(_ status: ServerStatus) -> Int { status.nodeCount + 1 }
 
     /// At most four decimals, and at least one, as Java prints a double.
     private func rounded(_ value: Double) -> String {

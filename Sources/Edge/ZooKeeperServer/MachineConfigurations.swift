@@ -9,15 +9,24 @@ extension ServerConfiguration {
     func replica(now: ClockReading, randomSeed: UInt64) -> ReplicaConfiguration {
         ReplicaConfiguration(
             ensemble: EnsembleConfiguration(
-                me: serverID, members: [.init(id: serverID)], tickTime: tickTime,
-                initLimit: initLimit, syncLimit: syncLimit),
+                me: serverID,
+                members: [.init(id: serverID)],
+                tickTime: tickTime,
+                initLimit: initLimit,
+                syncLimit: syncLimit
+            ),
             minimumSessionTimeout: Int32(clamping: minSessionTimeout.wholeMilliseconds),
             maximumSessionTimeout: Int32(clamping: maxSessionTimeout.wholeMilliseconds),
-            snapshotCount: snapshotTransactionCount, snapshotSizeBytes: snapshotSizeBytes,
-            skipACL: skipsACL, superDigest: superDigest, extendedTypes: extendedTypes,
+            snapshotCount: snapshotTransactionCount,
+            snapshotSizeBytes: snapshotSizeBytes,
+            skipACL: skipsACL,
+            superDigest: superDigest,
+            extendedTypes: extendedTypes,
             maximumTransactionBytes: 2 * maxFrameBytes,
             globalOutstandingLimit: globalOutstandingLimit,
-            sessionSeedMilliseconds: now.timestamp.rawValue, randomSeed: randomSeed)
+            sessionSeedMilliseconds: now.timestamp.rawValue,
+            randomSeed: randomSeed
+        )
     }
 
     /// Directories are relative to the disk's root, which is `/`.
@@ -27,8 +36,10 @@ extension ServerConfiguration {
             logDirectory: Self.versionDirectory(logDirectory ?? dataDirectory),
             preallocationKiB: preallocationBytes / 1024,
             logSizeLimitKiB: (logSizeLimitBytes ?? 0) / 1024,
-            retainedSnapshots: retainedSnapshots, checksDigests: digestEnabled,
-            trustsMissingSnapshot: trustsEmptySnapshot)
+            retainedSnapshots: retainedSnapshots,
+            checksDigests: digestEnabled,
+            trustsMissingSnapshot: trustsEmptySnapshot
+        )
     }
 
     private static func versionDirectory(_ directory: String) -> String {

@@ -33,7 +33,8 @@ struct RecoveryLoader: RecoveryVisitor {
     }
 
     mutating func visit(
-        _ transaction: Transaction, encoded: [UInt8]
+        _ transaction: Transaction,
+        encoded: [UInt8]
     ) throws(RecoveryRefusal) {
         state.apply(transaction, bytes: encoded)
     }
@@ -50,7 +51,9 @@ extension Journal {
         var loader = RecoveryLoader(extendedTypes: extendedTypes, hashSeed: random.next())
         let summary = try recover(&loader)
         loader.state.finish(
-            acceptedEpoch: summary.acceptedEpoch, currentEpoch: summary.currentEpoch)
+            acceptedEpoch: summary.acceptedEpoch,
+            currentEpoch: summary.currentEpoch
+        )
         return (loader.state, summary)
     }
 }

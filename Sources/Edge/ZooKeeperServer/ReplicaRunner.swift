@@ -36,14 +36,19 @@ final class ReplicaRunner {
     private let onHalt: @Sendable (String) -> Void
 
     init(
-        configuration: ServerConfiguration, recovered: RecoveredState,
-        journal: Journal, loop: any EventLoop, logger: Logger,
+        configuration: ServerConfiguration,
+        recovered: RecoveredState,
+        journal: Journal,
+        loop: any EventLoop,
+        logger: Logger,
         onHalt: @escaping @Sendable (String) -> Void
     ) {
         self.configuration = configuration
         self.loop = loop
         admission = Admission(
-            perAddress: configuration.maxClientConnections, total: configuration.maxConnections)
+            perAddress: configuration.maxClientConnections,
+            total: configuration.maxConnections
+        )
         self.logger = logger
         self.onHalt = onHalt
         disk = DiskThread(journal: journal, extendedTypes: configuration.extendedTypes)
@@ -52,7 +57,10 @@ final class ReplicaRunner {
         started = now.instant
         replica = Replica(
             configuration: configuration.replica(now: now, randomSeed: random.next()),
-            recovered: recovered, sha1: { Array(Insecure.SHA1.hash(data: $0)) }, now: now)
+            recovered: recovered,
+            sha1: { Array(Insecure.SHA1.hash(data: $0)) },
+            now: now
+        )
     }
 
     func start() {
@@ -204,8 +212,10 @@ final class ReplicaRunner {
 
     func answer(_ word: FourLetterWord) -> String {
         word.answer(
-            status: replica.status, whitelist: configuration.fourLetterWords,
-            process: ProcessFigures(since: started, now: SystemClock.now()))
+            status: replica.status,
+            whitelist: configuration.fourLetterWords,
+            process: ProcessFigures(since: started, now: SystemClock.now())
+        )
     }
 
     /// Closes all clients and the disk. Sessions stay, for a later start.

@@ -89,19 +89,22 @@ extension ServerConfiguration {
         try apply(servers, file: file)
         guard minSessionTimeout <= maxSessionTimeout else {
             throw ConfigurationError(
-                "\(file): minSessionTimeout is larger than maxSessionTimeout")
+                "\(file): minSessionTimeout is larger than maxSessionTimeout"
+            )
         }
     }
 
     /// One voter alone is a standalone server, as Apache has it; more need the quorum ports.
     private mutating func apply(
-        _ servers: [PropertiesFile.Entry], file: String
+        _ servers: [PropertiesFile.Entry],
+        file: String
     ) throws(ConfigurationError) {
         guard let first = servers.first else { return }
         guard servers.count == 1 else {
             throw ConfigurationError(
                 "\(file), line \(servers[1].line): \(servers.count) servers are configured;"
-                    + " this version serves alone and cannot join an ensemble yet")
+                    + " this version serves alone and cannot join an ensemble yet"
+            )
         }
         let context = EntryContext(file: file, entry: first)
         guard let id = Int64(first.key.drop { $0 != "." }.dropFirst()), id >= 0 else {
@@ -117,7 +120,8 @@ extension ServerConfiguration {
     }
 
     private mutating func apply(
-        _ key: String, _ context: EntryContext
+        _ key: String,
+        _ context: EntryContext
     ) throws(ConfigurationError) {
         switch key {
         case "dataDir": dataDirectory = try context.text()
@@ -159,7 +163,8 @@ extension ServerConfiguration {
         case "forceSync":
             if try !context.yesOrNo() {
                 warnings.append(
-                    context.sentence("has no effect: what is acknowledged is always synced"))
+                    context.sentence("has no effect: what is acknowledged is always synced")
+                )
             }
         case "DigestAuthenticationProvider.superDigest": superDigest = try context.text()
         case "extendedTypesEnabled": extendedTypes = try context.boolean()
@@ -170,7 +175,8 @@ extension ServerConfiguration {
             guard context.entry.value.lowercased() != "false" else { return }
             throw context.error(
                 "it guards access in a way that this version does not know yet;"
-                    + " remove the line only if you can do without it")
+                    + " remove the line only if you can do without it"
+            )
         case let key where Self.withoutEffectYet(key):
             warnings.append(context.sentence("is not supported yet and has no effect"))
         default:

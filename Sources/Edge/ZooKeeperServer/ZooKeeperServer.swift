@@ -23,7 +23,8 @@ package final class ZooKeeperServer: Sendable {
     /// what is wrong and where. `onHalt` is told when the server can not go on safely; its process
     /// should then end.
     package init(
-        configuration: ServerConfiguration, logger: Logger,
+        configuration: ServerConfiguration,
+        logger: Logger,
         onHalt: @escaping @Sendable (String) -> Void
     ) throws {
         for warning in configuration.warnings { logger.warning("\(warning)") }
@@ -37,9 +38,15 @@ package final class ZooKeeperServer: Sendable {
             let bound = try loop.submit { [journal = Handover(journal), recovered] in
                 NIOLoopBound(
                     ReplicaRunner(
-                        configuration: configuration, recovered: recovered,
-                        journal: journal.value, loop: loop, logger: logger, onHalt: onHalt),
-                    eventLoop: loop)
+                        configuration: configuration,
+                        recovered: recovered,
+                        journal: journal.value,
+                        loop: loop,
+                        logger: logger,
+                        onHalt: onHalt
+                    ),
+                    eventLoop: loop
+                )
             }.wait()
             runner = bound
             channel = try Self.listen(configuration, bound, on: loop)
@@ -63,21 +70,25 @@ package final class ZooKeeperServer: Sendable {
 
 extension ZooKeeperServer {
     private static func recover(
-        _ configuration: ServerConfiguration, _ disk: PosixDisk, _ logger: Logger
+        _ configuration: ServerConfiguration,
+        _ disk: PosixDisk,
+        _ logger: Logger
     ) throws -> (Journal, RecoveredState) {
         let journal = Journal(disk: disk, configuration: configuration.journal)
         let (state, summary) = try journal.recoveredState(
-            extendedTypes: configuration.extendedTypes)
+            extendedTypes: configuration.extendedTypes
+        )
         for note in summary.notes { logger.warning("\(note)") }
         logger.info("recovered up to \(summary.lastZxid) from \(configuration.dataDirectory)")
         return (journal, state)
     }
 
     private static func listen(
-        _ configuration: ServerConfiguration, _ runner: NIOLoopBound<ReplicaRunner>,
+        _ configuration: ServerConfiguration,
+        _ runner: NIOLoopBound<ReplicaRunner>,
         on loop: any EventLoop
     ) throws -> any Channel {
-        return try ServerBootstrap(group: loop)
+        try ServerBootstrap(group: loop)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelOption(.backlog, value: configuration.listenBacklog)
             .childChannelOption(.socketOption(.so_keepalive), value: 1)
@@ -86,7 +97,11 @@ extension ZooKeeperServer {
             .childChannelOption(
                 .recvAllocator,
                 value: AdaptiveRecvByteBufferAllocator(
-                    minimum: 1024, initial: 4096, maximum: 1 << 18))
+                    minimum: 1024,
+                    initial: 4096,
+                    maximum: 1 << 18
+                )
+            )
             .childChannelInitializer { child in
                 child.eventLoop.makeCompletedFuture {
                     let address = child.remoteAddress
@@ -94,19 +109,24 @@ extension ZooKeeperServer {
                     let admission = runner.value.admission
                     guard admission.admit(host) else {
                         runner.value.logger.warning(
-                            "refusing a connection from \(host): too many already")
+                            "refusing a connection from \(host): too many already"
+                        )
                         throw AdmissionRefused()
                     }
                     child.closeFuture.whenComplete { _ in runner.value.admission.leave(host) }
                     try child.pipeline.syncOperations.addHandler(
                         ClientConnection(
-                            id: admission.nextID(), address: host,
+                            id: admission.nextID(),
+                            address: host,
                             printedAddress: "/\(host):\(address?.port ?? 0)",
-                            runner: runner.value))
+                            runner: runner.value
+                        )
+                    )
                 }
             }
             .bind(
-                host: configuration.clientPortAddress ?? "::", port: configuration.clientPort
+                host: configuration.clientPortAddress ?? "::",
+                port: configuration.clientPort
             ).wait()
     }
 }
