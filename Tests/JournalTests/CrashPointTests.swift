@@ -7,7 +7,8 @@ import ZooKeeperModel
 struct CrashPointTests {
     /// The workload as it is just before each of its calls to the disk, by the call's number.
     private func moments(
-        ignoringSync: Int? = nil, in calls: Range<Int> = 0..<Int.max
+        ignoringSync: Int? = nil,
+        in calls: Range<Int> = 0..<Int.max
     ) -> [(call: Int, workload: JournalWorkload)] {
         let workload = JournalWorkload(disk: SimulatedDisk())
         var moments: [(call: Int, workload: JournalWorkload)] = []

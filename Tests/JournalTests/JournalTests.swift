@@ -9,12 +9,16 @@ struct JournalTests {
     private let disk = SimulatedDisk()
 
     private func journal(
-        preallocationKiB: Int = 4, logSizeLimitKiB: Int = 0
+        preallocationKiB: Int = 4,
+        logSizeLimitKiB: Int = 0
     ) throws -> Journal {
         let journal = Journal(
             disk: disk,
             configuration: JournalConfiguration(
-                preallocationKiB: preallocationKiB, logSizeLimitKiB: logSizeLimitKiB))
+                preallocationKiB: preallocationKiB,
+                logSizeLimitKiB: logSizeLimitKiB
+            )
+        )
         var visitor = RecordingVisitor()
         _ = try journal.recover(&visitor)
         return journal
@@ -41,7 +45,8 @@ struct JournalTests {
         #expect(
             results == [
                 .persisted(upTo: zxid(4)), .epochStored(.accepted, 1), .persisted(upTo: zxid(6)),
-            ])
+            ]
+        )
         // Two of the log, two of the epoch.
         #expect(disk.syncCount - syncs == 4)
     }
@@ -58,7 +63,8 @@ struct JournalTests {
         while true {
             guard
                 case .logRead(let page?, let isComplete) = journal.perform(
-                    .readLog(after: after, through: zxid(55), maxBytes: 400))
+                    .readLog(after: after, through: zxid(55), maxBytes: 400)
+                )
             else {
                 Issue.record("no page after \(after)")
                 return
@@ -72,10 +78,12 @@ struct JournalTests {
         #expect(pages > 8)
         #expect(
             journal.perform(.readLog(after: zxid(60), through: zxid(99), maxBytes: 1))
-                == .logRead([], isComplete: true))
+                == .logRead([], isComplete: true)
+        )
         #expect(
             journal.perform(.readLog(after: .zero, through: zxid(1), maxBytes: 1))
-                == .logRead(proposals(1...1), isComplete: true))
+                == .logRead(proposals(1...1), isComplete: true)
+        )
     }
 
     @Test func `what is not in this history cannot be read on from`() throws {
@@ -89,7 +97,8 @@ struct JournalTests {
         #expect(read(zxid(4)) == .logRead(nil, isComplete: true))
         #expect(read(Zxid(epoch: 3, counter: 1)) == .logRead(nil, isComplete: true))
         #expect(
-            read(Zxid(epoch: 2, counter: 0)) == .logRead([proposal(second)], isComplete: true))
+            read(Zxid(epoch: 2, counter: 0)) == .logRead([proposal(second)], isComplete: true)
+        )
     }
 
     @Test func `an installed tree forgets the log before it`() throws {
@@ -99,15 +108,20 @@ struct JournalTests {
         #expect(journal.perform(.snapshotSlice(snapshotBody([zxid(1), zxid(2)]))) == nil)
         #expect(
             journal.perform(.finishSnapshot(digestZxid: zxid(2), digest: nil))
-                == .snapshotStored(zxid: zxid(2)))
-        #expect(try disk.list("version-2").sorted() == ["acceptedEpoch", "currentEpoch", "snapshot.2"])
+                == .snapshotStored(zxid: zxid(2))
+        )
+        #expect(
+            try disk.list("version-2").sorted() == ["acceptedEpoch", "currentEpoch", "snapshot.2"]
+        )
         #expect(
             journal.perform(.readLog(after: zxid(1), through: zxid(9), maxBytes: 1))
-                == .logRead(nil, isComplete: true))
+                == .logRead(nil, isComplete: true)
+        )
         #expect(journal.perform(.append(proposals(3...4))) == .persisted(upTo: zxid(4)))
         #expect(
             journal.perform(.readLog(after: zxid(2), through: zxid(9), maxBytes: 1000))
-                == .logRead(proposals(3...4), isComplete: true))
+                == .logRead(proposals(3...4), isComplete: true)
+        )
     }
 
     @Test func `a cut needs the exact transaction, and a failed one changes nothing`() throws {
@@ -115,7 +129,8 @@ struct JournalTests {
         let later = Zxid(epoch: 1, counter: 2)
         _ = journal.perform(.append(proposals(1...5)))
         _ = journal.perform(
-            .append([proposal(Zxid(epoch: 1, counter: 1)), proposal(later)]))
+            .append([proposal(Zxid(epoch: 1, counter: 1)), proposal(later)])
+        )
         #expect(throws: JournalError.notInLog(zxid(6))) { try journal.truncate(to: zxid(6)) }
         #expect(throws: JournalError.notInLog(later.next)) { try journal.truncate(to: later.next) }
         #expect(journal.lastZxid == later)
@@ -136,7 +151,8 @@ struct JournalTests {
             _ = journal.perform(.beginSnapshot(zxid: zxid(name)))
             _ = journal.perform(.snapshotSlice(snapshotBody((1...name).map(zxid))))
             _ = journal.perform(
-                .finishSnapshot(digestZxid: zxid(digest), digest: TreeDigestValue(value: 1)))
+                .finishSnapshot(digestZxid: zxid(digest), digest: TreeDigestValue(value: 1))
+            )
         }
         try journal.truncate(to: zxid(4))
         let snapshots = try disk.list("version-2").filter { $0.hasPrefix("snapshot") }.sorted()
@@ -175,7 +191,8 @@ struct JournalTests {
         let journal = try journal(preallocationKiB: 0)
         _ = journal.perform(.append(proposals(1...1)))
         #expect(
-            try disk.size("version-2/log.1") == 16 + 13 + proposals(1...1)[0].bytes.count)
+            try disk.size("version-2/log.1") == 16 + 13 + proposals(1...1)[0].bytes.count
+        )
     }
 
     @Test func `purging keeps the newest snapshots and the logs they need`() throws {
@@ -190,13 +207,15 @@ struct JournalTests {
         #expect(
             removed.sorted() == [
                 "log.1", "log.3", "log.5", "snapshot.0", "snapshot.1", "snapshot.3", "snapshot.5",
-            ])
+            ]
+        )
         // Snapshot 7 is followed by transaction 8, which is in the file that begins with 7.
         #expect(try logs == ["log.7", "log.9", "log.b"].sorted())
         #expect(try journal.purge() == [])
         #expect(
             journal.perform(.readLog(after: zxid(3), through: zxid(9), maxBytes: 1))
-                == .logRead(nil, isComplete: true))
+                == .logRead(nil, isComplete: true)
+        )
     }
 
     @Test func `zxids that do not increase are refused`() throws {

@@ -38,7 +38,8 @@ struct RecordingVisitor: RecoveryVisitor {
     }
     mutating func endSnapshot(zxid: Zxid) throws(RecoveryRefusal) {}
     mutating func visit(
-        _ transaction: Transaction, encoded: [UInt8]
+        _ transaction: Transaction,
+        encoded: [UInt8]
     ) throws(RecoveryRefusal) {
         sequence.append(transaction.zxid)
         self.encoded.append(encoded)
@@ -49,8 +50,12 @@ func proposal(_ zxid: Zxid, dataBytes: Int = 40) -> Proposal {
     // Never a byte 0, so that a lost sector always shows.
     let data = (0..<dataBytes).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ Int(zxid.counter)) | 1 }
     let transaction = Transaction(
-        session: SessionID(rawValue: 0x11), cxid: 1, zxid: zxid, time: Timestamp(rawValue: 1),
-        body: .setData("/sequence", data: data, version: 1))
+        session: SessionID(rawValue: 0x11),
+        cxid: 1,
+        zxid: zxid,
+        time: Timestamp(rawValue: 1),
+        body: .setData("/sequence", data: data, version: 1)
+    )
     return Proposal(zxid: zxid, bytes: TransactionCodec.encode(transaction))
 }
 
@@ -58,8 +63,16 @@ func snapshotBody(_ sequence: [Zxid]) -> [UInt8] {
     var data = JuteWriter()
     for zxid in sequence { data.zxid(zxid) }
     let stat = PersistedStat(
-        czxid: .zero, mzxid: .zero, ctime: Timestamp(rawValue: 0), mtime: Timestamp(rawValue: 0),
-        version: 0, cversion: 0, aversion: 0, ephemeralOwner: 0, pzxid: .zero)
+        czxid: .zero,
+        mzxid: .zero,
+        ctime: Timestamp(rawValue: 0),
+        mtime: Timestamp(rawValue: 0),
+        version: 0,
+        cversion: 0,
+        aversion: 0,
+        ephemeralOwner: 0,
+        pzxid: .zero
+    )
     var encoder = SnapshotBodyEncoder()
     encoder.begin(sessions: [], acls: [])
     encoder.add(path: .root, data: [], aclID: -1, stat: stat)
@@ -88,11 +101,15 @@ final class JournalWorkload {
     }
 
     static let configuration = JournalConfiguration(
-        dataDirectory: "data", logDirectory: "log", preallocationKiB: 4)
+        dataDirectory: "data",
+        logDirectory: "log",
+        preallocationKiB: 4
+    )
 
     static let steps: [Step] = [
         .restart, .epoch(.accepted, 1), .epoch(.current, 1), .append(1), .append(3),
-        .snapshot(appending: 2), .append(2), .appendAndKill(2), .append(2), .truncate(3), .append(1),
+        .snapshot(appending: 2), .append(2), .appendAndKill(2), .append(2), .truncate(3),
+        .append(1),
         .abandonedSnapshot, .snapshot(appending: 0), .append(9), .snapshot(appending: 1),
         .snapshot(appending: 1), .purge, .appendAndKill(1), .append(1),
         // Trees that are older than the log's end, and nothing between them and the next append.
@@ -162,7 +179,8 @@ final class JournalWorkload {
         let isBetween = found.starts(with: vouched) && attempted.starts(with: found)
         guard isBetween || found == alternative else {
             throw Violation(
-                description: "found \(found), vouched for \(vouched), attempted \(attempted)")
+                description: "found \(found), vouched for \(vouched), attempted \(attempted)"
+            )
         }
         guard summary.lastZxid == found.last ?? .zero, journal.lastZxid == summary.lastZxid else {
             throw Violation(description: "found \(found), but the last is \(summary.lastZxid)")
@@ -259,7 +277,10 @@ final class JournalWorkload {
         case .truncate(let count):
             // A moment at which the power may fail with all of it still vouched for.
             _ = try ready().readLog(
-                after: vouched[vouched.count - 2], through: vouched[vouched.count - 1], maxBytes: 1)
+                after: vouched[vouched.count - 2],
+                through: vouched[vouched.count - 1],
+                maxBytes: 1
+            )
             vouched.removeLast(count)
             try ready().truncate(to: vouched[vouched.count - 1])
             attempted = vouched

@@ -7,10 +7,14 @@ import ZooKeeperWire
 /// What recovery accepts, repairs, passes over and refuses.
 struct RecoveryTests {
     private static let configuration = JournalConfiguration(
-        dataDirectory: "data", logDirectory: "log", preallocationKiB: 4)
+        dataDirectory: "data",
+        logDirectory: "log",
+        preallocationKiB: 4
+    )
 
     private func recovered(
-        _ disk: SimulatedDisk, _ configuration: JournalConfiguration = configuration
+        _ disk: SimulatedDisk,
+        _ configuration: JournalConfiguration = configuration
     ) throws -> (journal: Journal, visitor: RecordingVisitor, summary: RecoverySummary) {
         let journal = Journal(disk: disk, configuration: configuration)
         var visitor = RecordingVisitor()
@@ -125,8 +129,11 @@ struct RecoveryTests {
 
     @Test func `zeros with a whole group of entries behind them are damage`() throws {
         let configuration = JournalConfiguration(
-            dataDirectory: "data", logDirectory: "log", preallocationKiB: 0,
-            maximumEntryBytes: 1 << 20)
+            dataDirectory: "data",
+            logDirectory: "log",
+            preallocationKiB: 0,
+            maximumEntryBytes: 1 << 20
+        )
         let disk = SimulatedDisk()
         let journal = try recovered(disk, configuration).journal
         for counter in UInt32(1)...12 {
@@ -170,7 +177,9 @@ struct RecoveryTests {
             try journal.beginSnapshot(zxid: Zxid(epoch: 0, counter: count))
             try journal.writeSnapshotSlice(snapshotBody(zxids(1...count)))
             _ = try journal.finishSnapshot(
-                digestZxid: Zxid(epoch: 0, counter: count), digest: TreeDigestValue(value: 1))
+                digestZxid: Zxid(epoch: 0, counter: count),
+                digest: TreeDigestValue(value: 1)
+            )
             try journal.append([proposal(Zxid(epoch: 0, counter: count + 1))])
             try journal.sync()
         }
@@ -221,9 +230,13 @@ struct RecoveryTests {
         let journal = try recovered(disk).journal
         for counter in UInt32(1)...3 {
             let transaction = Transaction(
-                session: SessionID(rawValue: 1), cxid: 1, zxid: Zxid(epoch: 0, counter: counter),
-                time: Timestamp(rawValue: 1), body: .createSession(timeout: 1),
-                digest: TreeDigestValue(value: counter == 2 ? 8 : 7))
+                session: SessionID(rawValue: 1),
+                cxid: 1,
+                zxid: Zxid(epoch: 0, counter: counter),
+                time: Timestamp(rawValue: 1),
+                body: .createSession(timeout: 1),
+                digest: TreeDigestValue(value: counter == 2 ? 8 : 7)
+            )
             try journal.append([
                 Proposal(zxid: transaction.zxid, bytes: TransactionCodec.encode(transaction))
             ])

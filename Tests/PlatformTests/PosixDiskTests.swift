@@ -46,7 +46,8 @@ struct PosixDiskTests {
             mutating func visit(_ element: SnapshotElement) throws(RecoveryRefusal) {}
             mutating func endSnapshot(zxid: Zxid) throws(RecoveryRefusal) {}
             mutating func visit(
-                _ transaction: Transaction, encoded: [UInt8]
+                _ transaction: Transaction,
+                encoded: [UInt8]
             ) throws(RecoveryRefusal) {
                 zxids.append(transaction.zxid)
             }
@@ -55,7 +56,9 @@ struct PosixDiskTests {
             let expected = (1...300).map { Zxid(epoch: 0, counter: UInt32($0)) }
             for (start, end) in [(0, 100), (100, 300)] {
                 let journal = Journal(
-                    disk: try PosixDisk(root: path), configuration: JournalConfiguration())
+                    disk: try PosixDisk(root: path),
+                    configuration: JournalConfiguration()
+                )
                 var counter = Counter()
                 _ = try journal.recover(&counter)
                 #expect(counter.zxids == Array(expected[..<start]))
@@ -64,7 +67,8 @@ struct PosixDiskTests {
                     var bytes = [UInt8](repeating: 0, count: 32)
                     for index in 0..<8 {
                         bytes[12 + index] = UInt8(
-                            truncatingIfNeeded: zxid.rawValue >> (56 - 8 * Int64(index)))
+                            truncatingIfNeeded: zxid.rawValue >> (56 - 8 * Int64(index))
+                        )
                     }
                     bytes.replaceSubrange(28..<32, with: [0xFF, 0xFF, 0xFF, 0xF6])
                     bytes += [0, 0, 0x27, 0x10]
@@ -73,7 +77,9 @@ struct PosixDiskTests {
                 }
             }
             let journal = Journal(
-                disk: try PosixDisk(root: path), configuration: JournalConfiguration())
+                disk: try PosixDisk(root: path),
+                configuration: JournalConfiguration()
+            )
             var counter = Counter()
             _ = try journal.recover(&counter)
             #expect(counter.zxids == expected)

@@ -116,7 +116,9 @@ package final class SimulatedDisk {
 
     private func beginCall(_ what: String) throws(DiskError) {
         let number = callCount
-        if let powerOffAfter, number >= powerOffAfter { throw DiskError("\(what): the power is off") }
+        if let powerOffAfter, number >= powerOffAfter {
+            throw DiskError("\(what): the power is off")
+        }
         beforeCall?(number)
         callCount += 1
         guard let failingCall, failingCall.number == number else { return }

@@ -52,7 +52,8 @@ struct SimulatedFile {
             var content = content(of: sector)
             content.replaceSubrange(
                 (position - start)..<(stop - start),
-                with: bytes[(position - offset)..<(stop - offset)])
+                with: bytes[(position - offset)..<(stop - offset)]
+            )
             unsynced[sector] = content
             lost.remove(sector)
             position = stop
@@ -67,7 +68,9 @@ struct SimulatedFile {
                 var bytes = content(of: boundary)
                 let kept = newSize - boundary * Self.sectorBytes
                 bytes.replaceSubrange(
-                    kept..., with: [UInt8](repeating: 0, count: Self.sectorBytes - kept))
+                    kept...,
+                    with: [UInt8](repeating: 0, count: Self.sectorBytes - kept)
+                )
                 if unsynced[boundary] != nil || kept > 0 { unsynced[boundary] = bytes }
             }
             let first = newSize % Self.sectorBytes == 0 ? boundary : boundary + 1

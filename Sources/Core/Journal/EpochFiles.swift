@@ -47,7 +47,8 @@ struct EpochFiles {
 
     /// Loads both, writes what is missing, and refuses what cannot be.
     func recover(
-        lastZxid: Zxid, notes: inout [String]
+        lastZxid: Zxid,
+        notes: inout [String]
     ) throws(JournalError) -> (accepted: Int64, current: Int64) {
         let storedAccepted = try load(.accepted)
         let storedCurrent = try load(.current)
@@ -63,18 +64,21 @@ struct EpochFiles {
                 // far as elections go: whoever established the newer epoch wins over it.
                 notes.append(
                     "the log reaches \(lastZxid), but \(name(.current)) holds \(current): the "
-                        + "last synchronization was not finished")
+                        + "last synchronization was not finished"
+                )
             } else {
                 throw .refused(
                     "\(name(.current)) holds \(current), but the log reaches \(lastZxid): the "
-                        + "file is older than the log")
+                        + "file is older than the log"
+                )
             }
         }
         let accepted = storedAccepted ?? max(lastZxid.epoch, current)
         guard accepted >= current else {
             throw .refused(
                 "\(name(.accepted)) holds \(accepted), less than the \(current) in "
-                    + "\(name(.current))")
+                    + "\(name(.current))"
+            )
         }
         // First the larger promise.
         if storedAccepted != accepted { try store(.accepted, accepted) }

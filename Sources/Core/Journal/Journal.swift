@@ -104,7 +104,8 @@ package final class Journal {
             return nil
         case .finishSnapshot(let digestZxid, let digest):
             return .snapshotStored(
-                zxid: try finishSnapshot(digestZxid: digestZxid, digest: digest))
+                zxid: try finishSnapshot(digestZxid: digestZxid, digest: digest)
+            )
         case .abandonSnapshot:
             try abandonSnapshot()
             return nil
@@ -137,7 +138,9 @@ package final class Journal {
 
     /// See ``StorageResult/logRead(_:isComplete:)``. At least one proposal whatever `maxBytes` is.
     package func readLog(
-        after: Zxid, through: Zxid, maxBytes: Int
+        after: Zxid,
+        through: Zxid,
+        maxBytes: Int
     ) throws(JournalError) -> (proposals: [Proposal]?, isComplete: Bool) {
         var result: (proposals: [Proposal]?, isComplete: Bool) = (nil, true)
         try guarded { () throws(JournalError) in
@@ -185,7 +188,9 @@ package final class Journal {
                     continue
                 }
                 let reader = SnapshotReader(
-                    disk: disk, file: configuration.dataDirectory + "/" + found.name)
+                    disk: disk,
+                    file: configuration.dataDirectory + "/" + found.name
+                )
                 guard case .sound(let digest, _) = try reader.read({ _ in }) else { continue }
                 // A dump takes time, and what was written meanwhile may be in it.
                 let newest = max(found.zxid, digest?.zxid ?? found.zxid)
@@ -225,8 +230,11 @@ package final class Journal {
             try log.roll()
             do throws(DiskError) {
                 snapshot = try SnapshotWriter(
-                    disk: disk, directory: configuration.dataDirectory, zxid: zxid,
-                    isInstall: isInstall)
+                    disk: disk,
+                    directory: configuration.dataDirectory,
+                    zxid: zxid,
+                    isInstall: isInstall
+                )
             } catch { throw .disk(error) }
         }
     }
@@ -240,7 +248,8 @@ package final class Journal {
 
     /// The snapshot's zxid. Durable once this returns.
     package func finishSnapshot(
-        digestZxid: Zxid, digest: TreeDigestValue?
+        digestZxid: Zxid,
+        digest: TreeDigestValue?
     ) throws(JournalError) -> Zxid {
         var result = Zxid.zero
         try guarded { () throws(JournalError) in
@@ -248,9 +257,11 @@ package final class Journal {
             snapshot = nil
             do throws(DiskError) {
                 snapshotBytes = try writer.finish(
-                    digest: digest.map { SnapshotDigest(zxid: digestZxid, digest: $0) })
+                    digest: digest.map { SnapshotDigest(zxid: digestZxid, digest: $0) }
+                )
                 let directory = configuration.dataDirectory
-                let name = writer.isInstall
+                let name =
+                    writer.isInstall
                     ? FileNames.install(writer.zxid) : FileNames.snapshot(writer.zxid)
                 try disk.rename(writer.file, to: directory + "/" + name)
                 try disk.syncDirectory(directory)
@@ -287,7 +298,8 @@ package final class Journal {
 
     /// Runs a step, unless an earlier one failed, and remembers its failure.
     func guarded(
-        keepsWorkingAfterNotInLog: Bool = false, _ step: () throws(JournalError) -> Void
+        keepsWorkingAfterNotInLog: Bool = false,
+        _ step: () throws(JournalError) -> Void
     ) throws(JournalError) {
         if let failure { throw .failedBefore(failure) }
         guard isRecovered else { throw .misuse("it was used before it was recovered") }

@@ -20,9 +20,13 @@ package struct JournalConfiguration: Hashable, Sendable {
     package var maximumEntryBytes: Int
 
     package init(
-        dataDirectory: String = "version-2", logDirectory: String = "version-2",
-        preallocationKiB: Int = 65536, logSizeLimitKiB: Int = 0, retainedSnapshots: Int = 3,
-        checksDigests: Bool = true, trustsMissingSnapshot: Bool = false,
+        dataDirectory: String = "version-2",
+        logDirectory: String = "version-2",
+        preallocationKiB: Int = 65536,
+        logSizeLimitKiB: Int = 0,
+        retainedSnapshots: Int = 3,
+        checksDigests: Bool = true,
+        trustsMissingSnapshot: Bool = false,
         maximumEntryBytes: Int = 64 << 20
     ) {
         self.dataDirectory = dataDirectory

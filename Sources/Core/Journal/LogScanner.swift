@@ -136,7 +136,9 @@ struct LogScanner {
 
     /// The offset just after the last byte that is not zero, at or after `start`; nil if all are.
     static func endOfContent(
-        of file: String, from start: Int, on disk: any Disk
+        of file: String,
+        from start: Int,
+        on disk: any Disk
     ) throws(DiskError) -> Int? {
         var offset = start
         var result: Int?

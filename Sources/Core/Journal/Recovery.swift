@@ -64,7 +64,9 @@ extension Journal {
         try disk.syncDirectory(configuration.logDirectory)
         try disk.syncDirectory(directory)
         try disk.rename(
-            directory + "/" + FileNames.install(zxid), to: directory + "/" + FileNames.snapshot(zxid))
+            directory + "/" + FileNames.install(zxid),
+            to: directory + "/" + FileNames.snapshot(zxid)
+        )
         try disk.syncDirectory(directory)
     }
 }
@@ -178,13 +180,15 @@ private struct Recovery {
             for name in try disk.list(configuration.dataDirectory).sorted()
             where FileNames.logZxid(name) != nil {
                 throw DiskError(
-                    "\(dataPath(name)) is a log, but logs belong in \(configuration.logDirectory)")
+                    "\(dataPath(name)) is a log, but logs belong in \(configuration.logDirectory)"
+                )
             }
             for name in try disk.list(configuration.logDirectory).sorted()
             where FileNames.snapshotZxid(name) != nil {
                 throw DiskError(
                     "\(logPath(name)) is a snapshot, but snapshots belong in "
-                        + configuration.dataDirectory)
+                        + configuration.dataDirectory
+                )
             }
         } catch { throw .refused(error.description) }
     }
@@ -197,12 +201,17 @@ private struct Recovery {
             throw .refused(
                 "\(configuration.logDirectory) has logs, but \(configuration.dataDirectory) has "
                     + "no snapshot: data may be missing. If it is known to be complete, start "
-                    + "once with snapshot.trust.empty=true")
+                    + "once with snapshot.trust.empty=true"
+            )
         }
         summary.isFresh = files.isEmpty
         do throws(DiskError) {
             var writer = try SnapshotWriter(
-                disk: disk, directory: configuration.dataDirectory, zxid: .zero, isInstall: false)
+                disk: disk,
+                directory: configuration.dataDirectory,
+                zxid: .zero,
+                isInstall: false
+            )
             try writer.write(SnapshotWriter.emptyBody())
             _ = try writer.finish(digest: SnapshotWriter.emptyDigest)
             let name = FileNames.snapshot(.zero)
@@ -241,13 +250,15 @@ private struct Recovery {
         }
         throw .refused(
             "no snapshot in \(configuration.dataDirectory) is sound: "
-                + summary.notes.joined(separator: "; "))
+                + summary.notes.joined(separator: "; ")
+        )
     }
 
     // MARK: The log
 
     private mutating func replay(
-        after snapshot: Zxid, _ visitor: inout some RecoveryVisitor
+        after snapshot: Zxid,
+        _ visitor: inout some RecoveryVisitor
     ) throws(JournalError) {
         let start = files.lastIndex { $0.zxid <= snapshot } ?? 0
         var previous: Zxid?
@@ -271,7 +282,9 @@ private struct Recovery {
                 }
                 let entry = EntryPlace(file: logPath(file.name), offset: offset)
                 if isFirst, zxid != file.zxid {
-                    throw entry.damaged("the first transaction is \(zxid), not that of the file's name")
+                    throw entry.damaged(
+                        "the first transaction is \(zxid), not that of the file's name"
+                    )
                 }
                 if let previous, zxid <= previous {
                     throw entry.damaged("transaction \(zxid) comes after \(previous)")
@@ -287,12 +300,14 @@ private struct Recovery {
                         let isTrusted = snapshot == .zero && configuration.trustsMissingSnapshot
                         guard isTrusted || !isKnown else {
                             throw entry.damaged(
-                                "the transactions between \(before) and \(zxid) are missing")
+                                "the transactions between \(before) and \(zxid) are missing"
+                            )
                         }
                         historyStart = zxid
                         summary.notes.append(
                             "\(logPath(file.name)) has no transactions between \(before) and "
-                                + "\(zxid)")
+                                + "\(zxid)"
+                        )
                     }
                     try apply(bytes, zxid, entry, &visitor)
                 }
@@ -304,7 +319,9 @@ private struct Recovery {
     }
 
     private mutating func apply(
-        _ bytes: [UInt8], _ zxid: Zxid, _ entry: EntryPlace,
+        _ bytes: [UInt8],
+        _ zxid: Zxid,
+        _ entry: EntryPlace,
         _ visitor: inout some RecoveryVisitor
     ) throws(JournalError) {
         let transaction: Transaction
@@ -331,13 +348,19 @@ private struct Recovery {
         // A missing header leaves a file without entries; whether any are missing shows next.
         guard header != .wrong else {
             throw .damaged(
-                file: logPath(name), offset: 0, reason: "it does not begin as a log of version 2")
+                file: logPath(name),
+                offset: 0,
+                reason: "it does not begin as a log of version 2"
+            )
         }
     }
 
     /// Decides whether the end of this file is one that a crash explains.
     private mutating func finishFile(
-        _ name: String, _ end: LogScanner.End, at offset: Int, isLast: Bool
+        _ name: String,
+        _ end: LogScanner.End,
+        at offset: Int,
+        isLast: Bool
     ) throws(JournalError) {
         let path = logPath(name)
         switch end {
@@ -355,8 +378,10 @@ private struct Recovery {
             } catch { throw .disk(error) }
             guard isTorn else {
                 throw .damaged(
-                    file: path, offset: offset,
-                    reason: "the log seems to end here, but goes on further back")
+                    file: path,
+                    offset: offset,
+                    reason: "the log seems to end here, but goes on further back"
+                )
             }
         }
         goodEnds.append((name, offset))
@@ -373,9 +398,12 @@ private struct Recovery {
 
     private func scanner(_ name: String) throws(DiskError) -> LogScanner {
         LogScanner(
-            disk: disk, file: logPath(name), from: LogScanner.headerBytes,
+            disk: disk,
+            file: logPath(name),
+            from: LogScanner.headerBytes,
             limit: try disk.size(logPath(name)) ?? 0,
-            maximumEntryBytes: configuration.maximumEntryBytes)
+            maximumEntryBytes: configuration.maximumEntryBytes
+        )
     }
 
     /// The only changes to files that were read: removes empty ones, cuts what follows the end,
@@ -396,14 +424,21 @@ private struct Recovery {
 
         let segments = files.map { file in
             TransactionLog.Segment(
-                name: file.name, firstZxid: file.zxid,
-                end: goodEnds.first { $0.name == file.name }?.end)
+                name: file.name,
+                firstZxid: file.zxid,
+                end: goodEnds.first { $0.name == file.name }?.end
+            )
         }
         // What precedes the snapshot in the file that reaches across it is served too.
-        let start = historyStart ?? min(summary.snapshotZxid, firstEntryRead ?? summary.snapshotZxid)
+        let start =
+            historyStart ?? min(summary.snapshotZxid, firstEntryRead ?? summary.snapshotZxid)
         log = TransactionLog(
-            disk: disk, configuration: configuration, segments: segments,
-            lastZxid: summary.lastZxid, historyStart: start)
+            disk: disk,
+            configuration: configuration,
+            segments: segments,
+            lastZxid: summary.lastZxid,
+            historyStart: start
+        )
     }
 
     /// Writes the bytes that may never have been synced once more. Where the process before this
@@ -411,7 +446,9 @@ private struct Recovery {
     /// them for another sync. The bytes are the same, so a power loss meanwhile does no harm.
     private func rewriteTail(_ path: String, end: Int) throws(DiskError) {
         var offset = max(
-            0, end - TransactionLog.maximumGroupBytes - configuration.maximumEntryBytes)
+            0,
+            end - TransactionLog.maximumGroupBytes - configuration.maximumEntryBytes
+        )
         while offset < end {
             let bytes = try disk.read(path, at: offset, count: min(1 << 20, end - offset))
             guard !bytes.isEmpty else { return }
@@ -424,7 +461,8 @@ private struct Recovery {
 
     /// Until the digest's zxid the tree may be ahead of the transactions replayed over it.
     private mutating func compareSnapshotDigest(
-        at snapshot: Zxid, _ visitor: some RecoveryVisitor
+        at snapshot: Zxid,
+        _ visitor: some RecoveryVisitor
     ) throws(JournalError) {
         guard configuration.checksDigests, let digest = snapshotDigest else {
             snapshotDigest = nil
@@ -440,7 +478,9 @@ private struct Recovery {
     }
 
     private mutating func compare(
-        _ actual: TreeDigestValue?, _ expected: TreeDigestValue, at zxid: Zxid
+        _ actual: TreeDigestValue?,
+        _ expected: TreeDigestValue,
+        at zxid: Zxid
     ) {
         guard let actual, actual.version == expected.version, actual.value != expected.value
         else { return }
@@ -448,7 +488,8 @@ private struct Recovery {
             summary.notes.append(
                 "the tree's digest differs at \(zxid): it is "
                     + "\(String(UInt64(bitPattern: actual.value), radix: 16)) and should be "
-                    + String(UInt64(bitPattern: expected.value), radix: 16))
+                    + String(UInt64(bitPattern: expected.value), radix: 16)
+            )
         }
         summary.digestMismatches += 1
     }

@@ -44,9 +44,15 @@ package struct RecoverySummary: Hashable, Sendable {
     package var notes: [String]
 
     package init(
-        snapshotZxid: Zxid, lastZxid: Zxid, transactionCount: Int = 0, snapshotBytes: Int = 0,
-        isFresh: Bool = false, acceptedEpoch: Int64 = 0, currentEpoch: Int64 = 0,
-        digestMismatches: Int = 0, notes: [String] = []
+        snapshotZxid: Zxid,
+        lastZxid: Zxid,
+        transactionCount: Int = 0,
+        snapshotBytes: Int = 0,
+        isFresh: Bool = false,
+        acceptedEpoch: Int64 = 0,
+        currentEpoch: Int64 = 0,
+        digestMismatches: Int = 0,
+        notes: [String] = []
     ) {
         self.snapshotZxid = snapshotZxid
         self.lastZxid = lastZxid

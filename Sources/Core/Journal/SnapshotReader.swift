@@ -81,7 +81,8 @@ struct SnapshotReader {
 
     /// What follows the body: seal, and optionally digest and seal, last zxid and seal.
     private static func verify(
-        _ tail: [UInt8], _ bodySum: Adler32
+        _ tail: [UInt8],
+        _ bodySum: Adler32
     ) throws(WireError) -> SnapshotDigest? {
         var sum = bodySum
         var reader = JuteReader(tail)

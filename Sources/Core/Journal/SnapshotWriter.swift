@@ -20,7 +20,10 @@ struct SnapshotWriter {
     private var unsyncedBytes = 0
 
     init(
-        disk: any Disk, directory: String, zxid: Zxid, isInstall: Bool
+        disk: any Disk,
+        directory: String,
+        zxid: Zxid,
+        isInstall: Bool
     ) throws(DiskError) {
         self.disk = disk
         self.zxid = zxid
@@ -65,15 +68,23 @@ struct SnapshotWriter {
     static func emptyBody() -> [UInt8] {
         func stat(aversion: Int32) -> PersistedStat {
             PersistedStat(
-                czxid: .zero, mzxid: .zero, ctime: Timestamp(rawValue: 0),
-                mtime: Timestamp(rawValue: 0), version: 0, cversion: 0, aversion: aversion,
-                ephemeralOwner: 0, pzxid: .zero)
+                czxid: .zero,
+                mzxid: .zero,
+                ctime: Timestamp(rawValue: 0),
+                mtime: Timestamp(rawValue: 0),
+                version: 0,
+                cversion: 0,
+                aversion: aversion,
+                ephemeralOwner: 0,
+                pzxid: .zero
+            )
         }
         let readOnly: Int64 = 1
         var encoder = SnapshotBodyEncoder()
         encoder.begin(
             sessions: [],
-            acls: [(readOnly, [ACL(permissions: .read, identity: .anyone)])])
+            acls: [(readOnly, [ACL(permissions: .read, identity: .anyone)])]
+        )
         let nodes: [(ZnodePath, Int64, Int32)] = [
             (.root, SnapshotZnode.openACL, 0),
             ("/zookeeper", SnapshotZnode.openACL, 0),

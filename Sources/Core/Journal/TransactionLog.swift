@@ -66,7 +66,10 @@ struct TransactionLog {
 
     /// Goes on after what recovery found.
     init(
-        disk: any Disk, configuration: JournalConfiguration, segments: [Segment], lastZxid: Zxid,
+        disk: any Disk,
+        configuration: JournalConfiguration,
+        segments: [Segment],
+        lastZxid: Zxid,
         historyStart: Zxid
     ) {
         self.init(disk: disk, configuration: configuration)
@@ -134,12 +137,15 @@ struct TransactionLog {
             file.position + Self.paddingMarginBytes >= file.paddedSize
         else { return }
         let configured = configuration.preallocationKiB.multipliedReportingOverflow(by: 1024)
-        let step = configured.overflow
+        let step =
+            configured.overflow
             ? Self.paddingStepBytes : min(configured.partialValue, Self.paddingStepBytes)
         let end = (file.position + Self.paddingMarginBytes) / step * step + step
         try disk.write(
-            path(file.name), at: file.paddedSize,
-            [UInt8](repeating: 0, count: end - file.paddedSize))
+            path(file.name),
+            at: file.paddedSize,
+            [UInt8](repeating: 0, count: end - file.paddedSize)
+        )
         file.paddedSize = end
     }
 
@@ -179,15 +185,21 @@ struct TransactionLog {
     /// Forgets all files, which the caller has removed: the log goes on after `zxid`.
     mutating func restart(after zxid: Zxid) {
         self = TransactionLog(
-            disk: disk, configuration: configuration, segments: [], lastZxid: zxid,
-            historyStart: zxid)
+            disk: disk,
+            configuration: configuration,
+            segments: [],
+            lastZxid: zxid,
+            historyStart: zxid
+        )
     }
 
     // MARK: Reading
 
     /// See ``StorageResult/logRead(_:isComplete:)``.
     mutating func read(
-        after: Zxid, through: Zxid, maxBytes: Int
+        after: Zxid,
+        through: Zxid,
+        maxBytes: Int
     ) throws(JournalError) -> (proposals: [Proposal]?, isComplete: Bool) {
         try write()
         if after == lastZxid { return ([], true) }
@@ -234,7 +246,8 @@ struct TransactionLog {
     }
 
     private func scanner(
-        _ segment: Segment, from offset: Int
+        _ segment: Segment,
+        from offset: Int
     ) throws(JournalError) -> LogScanner {
         let path = path(segment.name)
         let limit: Int
@@ -244,8 +257,12 @@ struct TransactionLog {
             do throws(DiskError) { limit = try disk.size(path) ?? 0 } catch { throw .disk(error) }
         }
         return LogScanner(
-            disk: disk, file: path, from: offset, limit: limit,
-            maximumEntryBytes: configuration.maximumEntryBytes)
+            disk: disk,
+            file: path,
+            from: offset,
+            limit: limit,
+            maximumEntryBytes: configuration.maximumEntryBytes
+        )
     }
 
     private func nextEntry(
@@ -288,7 +305,8 @@ struct TransactionLog {
 
     /// How many files stay, and where the last of them ends; nil where `zxid` is not in the log.
     func place(
-        after zxid: Zxid, isBase: Bool
+        after zxid: Zxid,
+        isBase: Bool
     ) throws(JournalError) -> (keptSegments: Int, lastEnd: Int?)? {
         guard let index = segments.lastIndex(where: { $0.firstZxid <= zxid }) else {
             return isBase ? (0, nil) : nil

@@ -51,7 +51,9 @@ package final class PosixDisk {
         // strerror's text stays valid until the next call of this thread: copied at once.
         let reason = unsafe String(cString: strerror(code))
         return DiskError(
-            "cannot \(what) \(path): \(reason)", isNoSpace: code == ENOSPC || code == EDQUOT)
+            "cannot \(what) \(path): \(reason)",
+            isNoSpace: code == ENOSPC || code == EDQUOT
+        )
     }
 
     private func failure(_ what: String, _ path: String) -> DiskError {
@@ -142,8 +144,11 @@ extension PosixDisk: Disk {
             while filled < count {
                 let done = retrying {
                     unsafe pread(
-                        descriptor, buffer.baseAddress.map { unsafe $0 + filled }, count - filled,
-                        off_t(offset + filled))
+                        descriptor,
+                        buffer.baseAddress.map { unsafe $0 + filled },
+                        count - filled,
+                        off_t(offset + filled)
+                    )
                 }
                 if done < 0 { failed = true }
                 if done <= 0 { return }
@@ -162,8 +167,11 @@ extension PosixDisk: Disk {
             while written < buffer.count {
                 let done = retrying {
                     unsafe pwrite(
-                        descriptor, buffer.baseAddress.map { unsafe $0 + written },
-                        buffer.count - written, off_t(offset + written))
+                        descriptor,
+                        buffer.baseAddress.map { unsafe $0 + written },
+                        buffer.count - written,
+                        off_t(offset + written)
+                    )
                 }
                 if done == 0 { errno = ENOSPC }
                 if done <= 0 { return false }
