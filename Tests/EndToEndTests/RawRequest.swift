@@ -1,5 +1,7 @@
+import Testing
+
 /// A request's operation code and body, as bytes.
-struct RawRequest {
+struct RawRequest: CustomTestStringConvertible {
     var code: Int32
     var body: JuteBytes
     /// Set where the protocol has a number of its own for the operation.
@@ -10,6 +12,8 @@ struct RawRequest {
         self.body = body
         self.xid = xid
     }
+
+    var testDescription: String { "operation \(code)" }
 
     func frame(xid: Int32) -> [UInt8] {
         JuteBytes().int(self.xid ?? xid).int(code).raw(body.bytes).frame
