@@ -14,10 +14,14 @@ final class DiskThread: Sendable {
         case requests([StorageRequest])
         /// Cut the log, and recover what is left.
         case truncate(to: Zxid)
+        /// Remove old snapshots, and logs that none of the rest needs.
+        case purge
     }
     enum Answer: Sendable {
         case results([StorageResult])
         case recovered(RecoveredState)
+        /// The names of the files that were removed.
+        case purged([String])
     }
 
     private let pool: NIOThreadPool
@@ -65,6 +69,12 @@ private final class Storage: @unchecked Sendable {
                 return .recovered(
                     try journal.recoveredState(extendedTypes: extendedTypes).state
                 )
+            } catch {
+                return .results([.failed("\(error)")])
+            }
+        case .purge:
+            do {
+                return .purged(try journal.purge())
             } catch {
                 return .results([.failed("\(error)")])
             }

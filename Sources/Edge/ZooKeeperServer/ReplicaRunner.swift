@@ -27,6 +27,9 @@ final class ReplicaRunner {
     /// Requests for the disk that wait for the batch under way.
     private var pendingStorage: [StorageRequest] = []
     private var isDiskBusy = false
+    /// Old snapshots go when the disk has nothing else to do.
+    private var isPurgeDue = false
+    private var purgeTimer: RepeatedTask?
 
     private var timer: Scheduled<Void>?
     private var timerInstant: Instant?
@@ -65,7 +68,15 @@ final class ReplicaRunner {
 
     func start() {
         receive(.start)
+        isPurgeDue = configuration.purgeInterval != nil
         finishTurn()
+        guard let interval = configuration.purgeInterval else { return }
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        let delay = TimeAmount(interval)
+        purgeTimer = loop.scheduleRepeatedTask(initialDelay: delay, delay: delay) { _ in
+            bound.value.isPurgeDue = true
+            bound.value.finishTurn()
+        }
     }
 
     // MARK: Inputs
@@ -160,11 +171,21 @@ final class ReplicaRunner {
     // MARK: Disk
 
     private func submitStorage() {
-        guard !isDiskBusy, !isHalted, !pendingStorage.isEmpty else { return }
+        guard !isDiskBusy, !isHalted else { return }
+        guard !pendingStorage.isEmpty else {
+            if isPurgeDue { purge() }
+            return
+        }
         let batch = pendingStorage
         pendingStorage.removeAll(keepingCapacity: true)
         isDiskBusy = true
         submit(.requests(batch))
+    }
+
+    private func purge() {
+        isPurgeDue = false
+        isDiskBusy = true
+        submit(.purge)
     }
 
     private func truncate(to zxid: Zxid) {
@@ -185,6 +206,8 @@ final class ReplicaRunner {
             for result in results { receive(.storage(result)) }
         case .recovered(let state):
             receive(.recovered(state))
+        case .purged(let names):
+            if !names.isEmpty { logger.info("purged \(names.joined(separator: ", "))") }
         }
         finishTurn()
     }
@@ -222,6 +245,7 @@ final class ReplicaRunner {
     func stop() {
         isHalted = true
         timer?.cancel()
+        purgeTimer?.cancel()
         for connection in connections.values.sorted(by: { $0.id < $1.id }) {
             connection.close("the server stops")
         }
