@@ -36,6 +36,8 @@ package final class SimulatedDisk {
     package var powerOffAfter: Int?
     /// This sync, counted from 0, answers as if it had happened.
     package var ignoredSync: Int?
+    /// Every sync answers as if it had happened. Not cleared by a crash.
+    package var ignoresSyncs = false
     /// This call, counted from 0, fails as given.
     package var failingCall: (number: Int, failure: Failure)?
     /// Writes that would make all files together larger than this fail.
@@ -164,7 +166,7 @@ package final class SimulatedDisk {
         let number = syncCount
         syncs.append((name, callCount - 1))
         syncCount += 1
-        return ignoredSync != number
+        return !ignoresSyncs && ignoredSync != number
     }
 }
 

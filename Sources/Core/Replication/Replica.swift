@@ -2,7 +2,7 @@ import DequeModule
 package import ZooKeeperModel
 internal import Zab
 internal import ZooKeeperWire
-internal import Znodes
+package import Znodes
 
 /// One server of the ensemble. Pure: time, randomness and storage results arrive as inputs.
 ///
@@ -155,6 +155,9 @@ package struct Replica {
         }
         resumeReading(&actions)
     }
+
+    /// The tree as it is now, for checkers and tools.
+    package var tree: ZnodeTree { database.tree }
 
     /// When to send the next `.wake`, or nil while nothing is pending. A time in the past means: as
     /// soon as the inputs that wait already have been handled.

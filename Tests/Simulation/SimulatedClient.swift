@@ -1,0 +1,41 @@
+internal import ClientCore
+internal import ZnodeFS
+internal import ZooKeeperModel
+
+/// One client of the simulated ensemble: a session, and what uses it.
+struct SimulatedClient {
+    let index: Int
+    var session: ClientSession
+    /// The network's number of each attempt's connection, once there is one.
+    var connections: [ConnectionAttempt: UInt64] = [:]
+    var plannedWake: Instant?
+    var stopsWorking = false
+    /// Of the last `.connected`; none after an expiry.
+    var sessionID: SessionID?
+    var random: SimulationRandom
+    /// What uses the session: one of the two. Changed in place; a copy of a whole mount would cost
+    /// more than what it does.
+    var workload: Workload?
+    var mount: MountWorkload?
+
+    init(
+        index: Int, isMount: Bool, serverCount: Int, random: SimulationRandom, now: Instant
+    ) {
+        self.index = index
+        self.random = random
+        var own = random
+        session = ClientSession(
+            configuration: ClientConfiguration(
+                servers: (0..<serverCount).map {
+                    ServerAddress(host: "server", port: UInt16($0))
+                },
+                sessionTimeout: .milliseconds(2000 + own.below(4000)), seed: own.next()),
+            now: now)
+        if isMount {
+            mount = MountWorkload(number: index, seed: own.next())
+        } else {
+            workload = Workload(number: index, random: own.split())
+        }
+        self.random = own
+    }
+}

@@ -1,0 +1,147 @@
+internal import ClientCore
+internal import ZnodeFS
+internal import ZooKeeperModel
+
+/// The clients' edge: connecting, carrying bytes, waking, working.
+extension World {
+    func startClient(_ index: Int) {
+        feedClient(index, .start)
+        agenda.plan(.clientWork(index), at: now + .milliseconds(random.below(500)))
+    }
+
+    func feedClient(_ index: Int, _ input: ClientInput) {
+        var actions: [ClientAction] = []
+        clients[index].session.handle(input, at: now, actions: &actions)
+        clients[index].session.checkInvariants()
+        for action in actions { perform(action, index) }
+        planClientWake(index)
+    }
+
+    private func perform(_ action: ClientAction, _ index: Int) {
+        switch action {
+        case .connect(let address, let attempt): connect(index, Int(address.port), attempt)
+        case .send(let attempt, let bytes):
+            guard let number = clients[index].connections[attempt] else { return }
+            sendBytes(number, from: .client(index), bytes)
+        case .disconnect(let attempt):
+            guard let number = clients[index].connections.removeValue(forKey: attempt) else {
+                return
+            }
+            closeConnection(number, by: .client(index))
+        case .complete(let token, let result, let zxid):
+            completed(index, token, result, zxid)
+        case .event(let event): sawEvent(index, event)
+        case .state(let state): changed(index, state)
+        case .log(let level, let message): note("client \(index) \(level): \(message)")
+        }
+    }
+
+    private func connect(_ index: Int, _ server: Int, _ attempt: ConnectionAttempt) {
+        guard servers[server].process != nil,
+            network.canReach(.client(index), .server(server))
+        else {
+            agenda.plan(.refused(.client(index), attempt), at: now + network.delay())
+            return
+        }
+        let number = network.open(from: .client(index), to: .server(server), now: now)
+        clients[index].connections[attempt] = number
+        let arrival = now + network.delay()
+        agenda.plan(.accepted(number), at: arrival)
+        agenda.plan(.opened(number), at: arrival + network.delay())
+    }
+
+    private func attempt(_ index: Int, _ number: UInt64) -> ConnectionAttempt? {
+        clients[index].connections.first { $0.value == number }?.key
+    }
+
+    func clientConnected(_ index: Int, _ number: UInt64) {
+        guard let attempt = attempt(index, number) else { return }
+        feedClient(index, .connected(attempt))
+    }
+
+    func clientReceived(_ index: Int, _ number: UInt64, _ bytes: [UInt8]) {
+        guard let attempt = attempt(index, number) else { return }
+        feedClient(index, .received(attempt, bytes))
+    }
+
+    func clientDisconnected(_ index: Int, _ number: UInt64) {
+        guard let attempt = attempt(index, number) else { return }
+        clients[index].connections[attempt] = nil
+        feedClient(index, .disconnected(attempt, reason: "closed"))
+    }
+
+    // MARK: Time
+
+    func planClientWake(_ index: Int) {
+        var deadline = clients[index].session.nextDeadline
+        if let other = clients[index].mount?.tree.nextDeadline {
+            deadline = deadline.map { min($0, other) } ?? other
+        }
+        guard let deadline else { return }
+        let wake = max(deadline, now)
+        if let planned = clients[index].plannedWake, planned <= wake { return }
+        clients[index].plannedWake = wake
+        agenda.plan(.clientWake(index), at: wake)
+    }
+
+    func clientWake(_ index: Int) {
+        guard let planned = clients[index].plannedWake, planned <= now else { return }
+        clients[index].plannedWake = nil
+        feedClient(index, .wake)
+        feedMount(index, .wake)
+    }
+
+    // MARK: Work
+
+    func clientWork(_ index: Int) {
+        let pause = random.duration(5_000_000...120_000_000)
+        agenda.plan(.clientWork(index), at: now + pause)
+        mountWork(index)
+        guard !clients[index].stopsWorking, let (token, operation) = clients[index].workload?.next()
+        else { return }
+        feedClient(index, .submit(token, operation))
+    }
+
+    private func completed(
+        _ index: Int, _ token: RequestToken, _ result: Result<Response, ErrorCode>,
+        _ zxid: Zxid
+    ) {
+        guard let (next, failure) = clients[index].workload?.completed(token, result) else {
+            feedMount(
+                index,
+                .completed(
+                    OperationToken(rawValue: token.rawValue),
+                    OperationOutcome(result: result, zxid: zxid)))
+            return
+        }
+        switch result {
+        case .success: note("client \(index) \(token.rawValue) ok at \(zxid)")
+        case .failure(let code): note("client \(index) \(token.rawValue) \(code)")
+        }
+        if let failure { fail(failure) }
+        if let (token, operation) = next { feedClient(index, .submit(token, operation)) }
+    }
+
+    private func sawEvent(_ index: Int, _ event: WatchEvent) {
+        note("client \(index) event \(event.kind) \(event.path)")
+        if plan.planted == .losesEvents, random.chance(1, in: 10) { return }
+        clients[index].workload?.saw(event)
+        feedMount(index, .event(event))
+    }
+
+    private func changed(_ index: Int, _ state: SessionState) {
+        note("client \(index) \(state)")
+        switch state {
+        case .connected(let session, let isNew, _, _):
+            clients[index].sessionID = session
+            feedMount(index, .session(.connected(session, isNew: isNew)))
+        case .disconnected: feedMount(index, .session(.disconnected))
+        case .expired:
+            clients[index].sessionID = nil
+            clients[index].workload?.sessionRenewed()
+            feedMount(index, .session(.expired))
+        case .authenticationFailed: feedMount(index, .session(.authenticationFailed))
+        case .closed: clients[index].sessionID = nil
+        }
+    }
+}

@@ -1,0 +1,43 @@
+internal import ClientCore
+internal import ZnodeFS
+internal import ZooKeeperModel
+
+/// The mounts' edge: between the simulated kernel, the tree and its session.
+extension World {
+    func mountWork(_ index: Int) {
+        guard !clients[index].stopsWorking, let operations = clients[index].mount?.work()
+        else { return }
+        put(operations, index)
+    }
+
+    private func put(_ operations: [(FileRequestID, FileOperation)], _ index: Int) {
+        for (id, operation) in operations {
+            note("mount \(index) \(id.rawValue) \(operation)")
+            feedMount(index, .kernel(id, operation, MountWorkload.caller))
+        }
+    }
+
+    func feedMount(_ index: Int, _ input: MountInput) {
+        guard clients[index].mount != nil else { return }
+        var actions: [MountAction] = []
+        clients[index].mount?.tree.handle(input, at: reading, actions: &actions)
+        clients[index].mount?.tree.checkInvariants()
+        for action in actions { perform(action, index) }
+        planClientWake(index)
+    }
+
+    private func perform(_ action: MountAction, _ index: Int) {
+        switch action {
+        case .reply(let id, let reply):
+            note("mount \(index) \(id.rawValue) → \(reply)")
+            guard let (next, failure) = clients[index].mount?.answered(id, reply) else { return }
+            if let failure { fail(failure) }
+            put(next, index)
+        case .submit(let token, let operation):
+            feedClient(
+                index, .submit(RequestToken(rawValue: token.rawValue), operation))
+        case .notify: break
+        case .log(let level, let message): note("mount \(index) \(level): \(message)")
+        }
+    }
+}
