@@ -101,11 +101,32 @@ struct JournalTests {
         )
     }
 
+    @Test func `slices of a snapshot do not part what becomes durable together`() throws {
+        let journal = try journal()
+        _ = journal.perform(.append(proposals(1...1)))
+        _ = journal.perform(.beginSnapshot(zxid: zxid(1)))
+        let body = snapshotBody([zxid(1)])
+        let before = disk.syncCount
+        let results = journal.perform(batch: [
+            .append(proposals(2...2)), .snapshotSlice(Array(body[..<9])),
+            .append(proposals(3...3)), .snapshotSlice(Array(body[9...])),
+            .append(proposals(4...4)),
+        ])
+        #expect(
+            results == [.snapshotSliceWritten, .snapshotSliceWritten, .persisted(upTo: zxid(4))]
+        )
+        // The new file and its directory.
+        #expect(disk.syncCount - before == 2)
+    }
+
     @Test func `an installed tree forgets the log before it`() throws {
         let journal = try journal()
         _ = journal.perform(.append(proposals(1...3)))
         #expect(journal.perform(.beginInstall(zxid: zxid(2))) == nil)
-        #expect(journal.perform(.snapshotSlice(snapshotBody([zxid(1), zxid(2)]))) == nil)
+        #expect(
+            journal.perform(.snapshotSlice(snapshotBody([zxid(1), zxid(2)])))
+                == .snapshotSliceWritten
+        )
         #expect(
             journal.perform(.finishSnapshot(digestZxid: zxid(2), digest: nil))
                 == .snapshotStored(zxid: zxid(2))

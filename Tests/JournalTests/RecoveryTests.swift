@@ -202,6 +202,50 @@ struct RecoveryTests {
         #expect(reason.contains("no snapshot"))
     }
 
+    /// Snapshots at 3 and 5; then the log loses its end, transactions 5 and what follows.
+    private func diskThatLostItsEnd() throws -> SimulatedDisk {
+        let disk = try disk([1...3])
+        let journal = try recovered(disk).journal
+        for (zxid, next) in [(3, 4...5), (5, 6...6)] as [(UInt32, ClosedRange<UInt32>)] {
+            let zxid = Zxid(epoch: 0, counter: zxid)
+            try journal.beginSnapshot(zxid: zxid)
+            try journal.writeSnapshotSlice(snapshotBody(zxids(1...zxid.counter)))
+            _ = try journal.finishSnapshot(digestZxid: zxid, digest: nil)
+            try journal.append(zxids(next).map { proposal($0) })
+            try journal.sync()
+        }
+        try disk.remove("log/log.6")
+        let size = try #require(try disk.size("log/log.4"))
+        try disk.truncate("log/log.4", to: 16 + (size - 16) / 2)
+        return disk
+    }
+
+    @Test func `a hole between the log's end and a snapshot is never read across`() throws {
+        let disk = try diskThatLostItsEnd()
+        let (journal, visitor, summary) = try recovered(disk)
+        #expect(visitor.sequence == zxids(1...5) && summary.lastZxid == zxids(5...5)[0])
+        // Nothing tells this from the next epoch's first transaction.
+        let next = Zxid(epoch: 1, counter: 1)
+        try journal.append([proposal(next)])
+        try journal.sync()
+        for after in zxids(1...4) {
+            let read = try journal.readLog(after: after, through: next, maxBytes: 1 << 20)
+            #expect(read.proposals == nil, "after \(after)")
+        }
+        let read = try journal.readLog(after: zxids(5...5)[0], through: next, maxBytes: 1 << 20)
+        #expect(read.proposals == [proposal(next)])
+    }
+
+    @Test func `a log that ends before a bad snapshot's zxid is refused`() throws {
+        let disk = try diskThatLostItsEnd()
+        disk.flipBit("data/snapshot.5", at: 60)
+        guard case .refused(let reason) = refusal(disk) else {
+            Issue.record("not refused")
+            return
+        }
+        #expect(reason.contains("data/snapshot.5") && reason.contains("missing"))
+    }
+
     @Test func `logs without a snapshot are refused unless trusted`() throws {
         let disk = try disk([1...3])
         try disk.remove("data/snapshot.0")

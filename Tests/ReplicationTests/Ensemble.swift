@@ -274,6 +274,11 @@ final class Ensemble {
                     inbox.append((id, .storage(result)))
                 }
             }
+            if let snapshot = node(id).disk.snapshot, snapshot.zxid > zxid {
+                // It is all this disk has, and it holds too much.
+                inbox.append((id, .truncationRefused))
+                return
+            }
             node(id).disk.truncate(to: zxid)
             inbox.append((id, .recovered(node(id).disk.recover())))
         case .sendNotification(let other, let notification):

@@ -26,7 +26,9 @@ struct MemoryDisk {
             return .epochStored(kind, epoch)
         case .beginSnapshot(let zxid): partial = (zxid, [], false)
         case .beginInstall(let zxid): partial = (zxid, [], true)
-        case .snapshotSlice(let slice): partial?.body += slice
+        case .snapshotSlice(let slice):
+            partial?.body += slice
+            return .snapshotSliceWritten
         case .finishSnapshot:
             guard let finished = partial else { return .failed("no snapshot was begun") }
             partial = nil

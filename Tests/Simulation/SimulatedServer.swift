@@ -31,6 +31,8 @@ struct ServerProcess {
     /// Learner connections by their network number, seen from this end.
     var peers: Set<UInt64> = []
     var pendingStorage: [StorageRequest] = []
+    /// Waits for the requests before it.
+    var pendingTruncation: Zxid?
     var storageUnderWay: StorageWork?
     var plannedWake: Instant?
 

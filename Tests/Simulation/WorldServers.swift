@@ -99,8 +99,7 @@ extension World {
         case .storage(let request): servers[index].process?.pendingStorage.append(request)
         case .truncate(let zxid):
             note("server \(index) truncates to \(zxid)")
-            servers[index].process?.storageUnderWay = .truncate(zxid)
-            agenda.plan(.storageDone(index, life: life), at: now + diskDelay())
+            servers[index].process?.pendingTruncation = zxid
         case .sendNotification(let to, let notification):
             guard let other = servers.firstIndex(where: { $0.id == to }) else { return }
             agenda.plan(
@@ -123,9 +122,15 @@ extension World {
     private func diskDelay() -> Duration { random.duration(100_000...4_000_000) }
 
     private func submitStorage(_ index: Int, _ life: Int) {
-        guard servers[index].process?.storageUnderWay == nil,
-            let requests = servers[index].process?.pendingStorage, !requests.isEmpty
-        else { return }
+        guard let process = servers[index].process, process.storageUnderWay == nil else { return }
+        let requests = process.pendingStorage
+        guard !requests.isEmpty else {
+            guard let zxid = process.pendingTruncation else { return }
+            servers[index].process?.pendingTruncation = nil
+            servers[index].process?.storageUnderWay = .truncate(zxid)
+            agenda.plan(.storageDone(index, life: life), at: now + diskDelay())
+            return
+        }
         servers[index].process?.storageUnderWay = .requests(requests)
         servers[index].process?.pendingStorage = []
         agenda.plan(.storageDone(index, life: life), at: now + diskDelay())
@@ -154,6 +159,9 @@ extension World {
             do {
                 try journal.truncate(to: zxid)
                 feed(index, life, .recovered(try SimulatedRecovery.recover(journal)))
+            } catch JournalError.notInLog {
+                note("server \(index) cannot be cut at \(zxid)")
+                feed(index, life, .truncationRefused)
             } catch {
                 fail("server \(index) cannot truncate to \(zxid): \(error)")
             }

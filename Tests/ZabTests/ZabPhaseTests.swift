@@ -596,6 +596,48 @@ struct ZabPhaseTests {
         #expect(bench.feed(.persisted(upTo: made[0].zxid)) == [.storeEpoch(.current, 2)])
     }
 
+    @Test func `a learner whose disk cannot be cut asks the same leader for everything`() {
+        var bench = Self.learner(log: Self.proposals(1, 1...5))
+        bench.feed(.fromLeader(Self.link, .truncate(Self.zxid(1, 3))))
+        let actions = bench.feed(.truncationRefused)
+        #expect(actions.contains { if case .close(Self.link, _) = $0 { true } else { false } })
+        #expect(bench.peer.role == .preparing && bench.peer.lastLogged == Self.zxid(1, 5))
+        bench.now = bench.now + .milliseconds(100)
+        let leader = bench.feed(.wake)
+        guard case .connectToLeader? = leader.first else {
+            Issue.record("no second attempt, but \(leader)")
+            return
+        }
+        bench.feed(.leaderConnected(Self.other))
+        // The epoch is promised already: this answer counts for nothing, and may say "nothing".
+        #expect(
+            bench.feed(.fromLeader(Self.other, .leaderInfo(epoch: 2)))
+                == [.send(Self.other, .ackEpoch(lastZxid: .zero, currentEpoch: nil))]
+        )
+    }
+
+    @Test func `a promise to a new epoch tells the truth about an uncuttable log`() {
+        var bench = Self.learner(log: Self.proposals(1, 1...5))
+        bench.feed(.fromLeader(Self.link, .truncate(Self.zxid(1, 3))), .truncationRefused)
+        bench.now = bench.now + .milliseconds(100)
+        bench.feed(.wake, .leaderConnected(Self.other))
+        bench.feed(.fromLeader(Self.other, .leaderInfo(epoch: 3)))
+        #expect(
+            bench.feed(.epochStored(.accepted, 3))
+                == [.send(Self.other, .ackEpoch(lastZxid: Self.zxid(1, 5), currentEpoch: 1))]
+        )
+    }
+
+    @Test func `a refused snapshot leaves the database, and its leader is looked for again`() {
+        var bench = Self.learner(log: Self.proposals(1, 1...5))
+        bench.feed(
+            .fromLeader(Self.link, .snapshot(Self.zxid(1, 9))),
+            .fromLeader(Self.link, .snapshotEnd)
+        )
+        bench.feed(.installRefused)
+        #expect(bench.peer.role == .looking && bench.peer.lastLogged == Self.zxid(1, 5))
+    }
+
     @Test func `an election waits for a truncation under way`() {
         var bench = Self.learner(log: Self.proposals(1, 1...5))
         bench.feed(.fromLeader(Self.link, .truncate(Self.zxid(1, 3))))

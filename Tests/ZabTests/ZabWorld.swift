@@ -258,8 +258,11 @@ struct ZabWorld {
             let found = servers[index].log.filter { $0.zxid > after && $0.zxid <= through }
             feed(.logRead(reaches ? found : nil, isComplete: true), to: index)
         case .truncate(let place):
+            if let last = servers[index].snapshot.last?.zxid, last > place {
+                // There is no earlier one to begin from.
+                return feed(.truncationRefused, to: index)
+            }
             servers[index].log.removeAll { $0.zxid > place }
-            servers[index].snapshot.removeAll { $0.zxid > place }
             let history = servers[index].history
             servers[index].tree = history
             servers[index].checked = 0

@@ -41,8 +41,8 @@ package final class Journal {
 
     // MARK: The conversation with a replica
 
-    /// Carries out one request. Nil where none is due: `snapshotSlice`, `abandonSnapshot`, and the
-    /// beginnings of snapshots.
+    /// Carries out one request. Nil where none is due: `abandonSnapshot`, and the beginnings of
+    /// snapshots.
     package func perform(_ request: StorageRequest) -> StorageResult? {
         do throws(JournalError) {
             if case .append(let proposals) = request {
@@ -57,7 +57,8 @@ package final class Journal {
     }
 
     /// Carries out requests in order; appends that follow each other become durable together and
-    /// are answered once. After a failure `.failed` is the last answer.
+    /// are answered once. Slices of a snapshot between them do not part them: else a snapshot would
+    /// cost a slow disk a sync for each slice. After a failure `.failed` is the last answer.
     package func perform(batch: [StorageRequest]) -> [StorageResult] {
         var results: [StorageResult] = []
         do throws(JournalError) {
@@ -66,6 +67,10 @@ package final class Journal {
                 if case .append(let proposals) = request {
                     try append(proposals)
                     hasAppends = true
+                    continue
+                }
+                if case .snapshotSlice = request {
+                    if let result = try performOther(request) { results.append(result) }
                     continue
                 }
                 if hasAppends {
@@ -101,7 +106,7 @@ package final class Journal {
             return nil
         case .snapshotSlice(let bytes):
             try writeSnapshotSlice(bytes)
-            return nil
+            return .snapshotSliceWritten
         case .finishSnapshot(let digestZxid, let digest):
             return .snapshotStored(
                 zxid: try finishSnapshot(digestZxid: digestZxid, digest: digest)

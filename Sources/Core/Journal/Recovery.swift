@@ -316,6 +316,26 @@ private struct Recovery {
             }
         }
         summary.lastZxid = max(snapshot, previous ?? snapshot)
+        // A log that ends before the snapshot: what follows will not lead up to it.
+        if let previous, previous < snapshot { historyStart = snapshot }
+        try checkPassedOver()
+    }
+
+    /// A snapshot gets its name when the log is durable up to it. Where a bad one says more than the
+    /// log holds, transactions that were acknowledged are gone, however the log ends.
+    private func checkPassedOver() throws(JournalError) {
+        for found in snapshotNames {
+            if found.name == chosenSnapshot { return }
+            let file = dataPath(found.name)
+            do throws(DiskError) {
+                guard found.zxid > summary.lastZxid,
+                    try SnapshotReader(disk: disk, file: file).looksComplete()
+                else { continue }
+            } catch { throw .disk(error) }
+            throw .refused(
+                "\(file) is bad, and the log ends before it, at \(summary.lastZxid): "
+                    + "transactions are missing")
+        }
     }
 
     private mutating func apply(

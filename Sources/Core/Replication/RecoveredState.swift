@@ -71,7 +71,15 @@ package struct RecoveredState: Sendable {
     /// A transaction of the log, in zxid order, and its bytes.
     package mutating func apply(_ transaction: Transaction, bytes: [UInt8]) {
         var changes: [TreeChange] = []
+        // Over another server's snapshot, which holds some later changes already, digests differ
+        // for a while without meaning anything: whoever reads the files knows from where on not.
+        let mismatches = digestMismatches
         _ = apply(transaction, changes: &changes)
+        digestMismatches = mismatches
+        // Learners are brought up to date from these: a hole here would become a hole there.
+        if let last = recentProposals.last, !last.zxid.isFollowed(by: transaction.zxid) {
+            recentProposals = []
+        }
         recentProposals.append(Proposal(zxid: transaction.zxid, bytes: bytes))
         if recentProposals.count >= 2 * Self.recentLimit {
             recentProposals.removeFirst(recentProposals.count - Self.recentLimit)
@@ -79,7 +87,10 @@ package struct RecoveredState: Sendable {
     }
 
     /// All has been read; the epochs come from their files, nil where there is none.
-    package mutating func finish(acceptedEpoch: Int64? = nil, currentEpoch: Int64? = nil) {
+    package mutating func finish(
+        acceptedEpoch: Int64? = nil, currentEpoch: Int64? = nil, digestMismatches: Int = 0
+    ) {
+        self.digestMismatches = Int64(digestMismatches)
         self.acceptedEpoch = acceptedEpoch ?? lastZxid.epoch
         self.currentEpoch = currentEpoch ?? lastZxid.epoch
     }
@@ -108,5 +119,12 @@ package struct RecoveredState: Sendable {
     /// Sessions and timeouts as a snapshot lists them.
     var sortedSessions: [(session: SessionID, timeout: Int32)] {
         sessions.sorted { $0.key < $1.key }.map { (session: $0.key, timeout: $0.value) }
+    }
+}
+
+extension Zxid {
+    /// Whether this is the next of the same epoch, or the first of a later one.
+    fileprivate func isFollowed(by other: Zxid) -> Bool {
+        other.epoch == epoch ? other == next : other > self && other.counter <= 1
     }
 }

@@ -137,6 +137,7 @@ package struct Replica {
         case .recovered(let state):
             replaceDatabase(state)
             run(.truncated(lastZxid: database.lastZxid, recent: database.recent), &actions)
+        case .truncationRefused: run(.truncationRefused, &actions)
 
         case .electionConnected(let server): run(.electionConnected(server), &actions)
         case .electionDisconnected(let server): run(.electionDisconnected(server), &actions)
@@ -173,13 +174,12 @@ package struct Replica {
     }
 
     private mutating func start(_ actions: inout [ReplicaAction]) {
-        if let accepted = database.acceptedEpoch, let current = database.currentEpoch,
-            accepted < current || current < database.lastZxid.epoch
-        {
+        // A log beyond the current epoch alone is none: a synchronization was not finished.
+        if let accepted = database.acceptedEpoch, accepted < database.lastZxid.epoch {
             actions.append(
                 .halt(
-                    "the epochs on disk contradict the log: accepted \(accepted), current "
-                        + "\(current), last transaction \(database.lastZxid)"
+                    "the epochs on disk contradict the log: accepted \(accepted), last "
+                        + "transaction \(database.lastZxid)"
                 )
             )
             return
@@ -193,6 +193,7 @@ package struct Replica {
         case .epochStored(let kind, let epoch): run(.epochStored(kind, epoch), &actions)
         case .logRead(let proposals, let isComplete):
             run(.logRead(proposals, isComplete: isComplete), &actions)
+        case .snapshotSliceWritten: snapshots.sliceWritten(now: now.instant)
         case .snapshotStored(let zxid): snapshotStored(zxid, &actions)
         case .failed(let reason): actions.append(.halt("the disk failed: \(reason)"))
         }

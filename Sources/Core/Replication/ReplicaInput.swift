@@ -18,6 +18,8 @@ package enum ReplicaInput: Sendable {
     case storage(StorageResult)
     /// The answer to `.truncate`: the database as it is after the cut.
     case recovered(RecoveredState)
+    /// The answer to `.truncate` where the log cannot be cut there and nothing was changed.
+    case truncationRefused
 
     // The other members.
     case electionConnected(ServerID)
@@ -46,7 +48,9 @@ package enum ReplicaAction: Sendable {
 
     // The disk.
     case storage(StorageRequest)
-    /// Cut the log after this zxid, recover again, and answer with `.recovered`.
+    /// Cut the log after this zxid, recover again, and answer with `.recovered`; or, where the
+    /// journal throws `notInLog`, with `.truncationRefused`. Whatever was asked of the disk before
+    /// comes first.
     case truncate(to: Zxid)
 
     // The other members.

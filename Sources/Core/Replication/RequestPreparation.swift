@@ -175,7 +175,8 @@ extension RequestPreparation {
                 data: request.data,
                 acl: acl,
                 isEphemeral: mode.isEphemeral,
-                parentCVersion: parentCVersion
+                parentCVersion: parentCVersion,
+                kind: request.kind
             )
         )
     }

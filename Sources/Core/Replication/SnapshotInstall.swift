@@ -33,6 +33,7 @@ extension Replica {
             refuseInstall("\(error)", &actions)
             return
         }
+        snapshots.sliceGiven(slice)
         actions.append(.storage(.snapshotSlice(slice)))
     }
 
@@ -51,8 +52,9 @@ extension Replica {
             }
             try install?.state.endSnapshot(zxid: zxid)
         } catch {
-            // Zab counts on this database from here on; at the next start the old one is there.
-            actions.append(.halt("the leader's database cannot be used: \(error)"))
+            actions.append(.log(.error, "the leader's database cannot be used: \(error)"))
+            abandonInstall(&actions)
+            run(.installRefused, &actions)
             return
         }
         install?.isFinished = true
@@ -65,7 +67,9 @@ extension Replica {
         guard let finished = install.take(), finished.isFinished else {
             preconditionFailure("the disk stored a snapshot that nobody had finished")
         }
-        replaceDatabase(finished.state)
+        var state = finished.state
+        state.digestMismatches = database.digestMismatches
+        replaceDatabase(state)
         run(.snapshotInstalled(finished.zxid), &actions)
     }
 

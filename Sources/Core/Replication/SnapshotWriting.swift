@@ -1,3 +1,4 @@
+import DequeModule
 internal import Zab
 internal import ZooKeeperModel
 internal import ZooKeeperWire
@@ -6,8 +7,9 @@ internal import Znodes
 /// Dumps of the tree under way: at most one to the disk, and one to each learner that needs it.
 ///
 /// A dump is a frozen view of the tree that is encoded in slices, one at each wake, so that no
-/// request waits longer than one slice takes. Slices are spaced in time: disk and network must not
-/// be flooded with a whole database that would then wait in memory.
+/// request waits longer than one slice takes. Slices are spaced in time, and those for the disk wait
+/// while it has not written the ones before: neither disk nor network must be flooded with a whole
+/// database that would then wait in memory.
 struct SnapshotWriting: Sendable {
     enum Target: Hashable, Sendable {
         case disk
@@ -23,10 +25,17 @@ struct SnapshotWriting: Sendable {
     static let sliceBytes = 128 << 10
     /// With the size of a slice, 64 MB a second.
     static let pause = Duration.milliseconds(2)
+    /// With so much that the disk has not written yet, its dump waits. A slice ends with a whole
+    /// znode, so the last one may go beyond by the largest data.
+    static let maximumUnwrittenBytes = 4 << 20
 
     var dumps: [Dump] = []
     /// Begun on disk and not answered yet.
     var isDiskBusy = false
+    /// The sizes of slices given to the disk and not answered, oldest first: those of installed and
+    /// abandoned snapshots too.
+    private var unwrittenSlices = Deque<Int>()
+    private var unwrittenBytes = 0
     var nextDeadline: Instant?
 
     private let snapshotCount: Int
@@ -67,6 +76,22 @@ struct SnapshotWriting: Sendable {
         release(.learner(learner))
     }
 
+    /// Its next slice would only wait in memory.
+    func isHeldUp(_ dump: Dump) -> Bool {
+        dump.target == .disk && !dump.isReleasing
+            && unwrittenBytes >= Self.maximumUnwrittenBytes
+    }
+
+    mutating func sliceGiven(_ slice: [UInt8]) {
+        unwrittenSlices.append(slice.count)
+        unwrittenBytes += slice.count
+    }
+
+    mutating func sliceWritten(now: Instant) {
+        unwrittenBytes -= unwrittenSlices.popFirst() ?? 0
+        if nextDeadline == nil, !dumps.isEmpty { nextDeadline = now }
+    }
+
     mutating func release(_ target: Target) {
         for index in dumps.indices where dumps[index].target == target {
             dumps[index].isReleasing = true
@@ -102,6 +127,7 @@ extension Replica {
         let isWriting = snapshots.dumps.contains { $0.target == .disk && !$0.isReleasing }
         guard isWriting else { return }
         snapshots.release(.disk)
+        snapshots.nextDeadline = snapshots.nextDeadline ?? now.instant
         snapshots.isDiskBusy = false
         actions.append(.storage(.abandonSnapshot))
     }
@@ -114,14 +140,18 @@ extension Replica {
             return
         }
         var dump = snapshots.dumps.removeFirst()
-        if dump.isReleasing {
+        if snapshots.isHeldUp(dump) {
+            snapshots.dumps.append(dump)
+        } else if dump.isReleasing {
             if dump.content.release() { snapshots.dumps.append(dump) }
         } else {
             write(&dump, &actions)
             snapshots.dumps.append(dump)
         }
+        // A dump that is held up goes on at the disk's next answer.
         snapshots.nextDeadline =
-            snapshots.dumps.isEmpty ? nil : now.instant + SnapshotWriting.pause
+            snapshots.dumps.allSatisfy(snapshots.isHeldUp)
+            ? nil : now.instant + SnapshotWriting.pause
     }
 
     private mutating func write(
@@ -131,7 +161,9 @@ extension Replica {
         let slice = dump.content.nextSlice(sizeBytes: SnapshotWriting.sliceBytes)
         dump.isReleasing = slice == nil
         switch (dump.target, slice) {
-        case (.disk, let slice?): actions.append(.storage(.snapshotSlice(slice)))
+        case (.disk, let slice?):
+            snapshots.sliceGiven(slice)
+            actions.append(.storage(.snapshotSlice(slice)))
         case (.disk, nil):
             actions.append(
                 .storage(

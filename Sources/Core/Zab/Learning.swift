@@ -277,10 +277,16 @@ struct Learning: Sendable {
             ledger.durableAcceptedEpoch >= epoch
         else { return }
         stage = .described
+        // A repeated promise counts for nothing, so it is safe to say there that nothing is held:
+        // the answer is a snapshot. In a promise that counts it would hide what a quorum needs.
+        let isWhollyWanted = currentEpoch == nil && ledger.uncuttableIn == epoch
         actions.append(
             .send(
                 connection,
-                .ackEpoch(lastZxid: ledger.lastLogged, currentEpoch: currentEpoch)
+                .ackEpoch(
+                    lastZxid: isWhollyWanted ? .zero : ledger.lastLogged,
+                    currentEpoch: currentEpoch
+                )
             )
         )
     }
@@ -319,6 +325,23 @@ struct Learning: Sendable {
         while failure == nil, let message = held.popFirst() {
             step(message, on: connection, ledger: &ledger, now: now, actions: &actions)
         }
+    }
+
+    /// What the leader sent makes no database. A new attempt begins with an election.
+    mutating func installRefused() {
+        failure = "the leader's snapshot cannot be used"
+    }
+
+    /// The disk cannot be cut there. The same leader is asked again, in the same epoch: an election
+    /// could end in a new one, where the same would happen.
+    mutating func truncationRefused(now: Instant, ledger: Ledger, actions: inout [ZabAction]) {
+        guard let connection else { return }
+        actions.append(.close(connection, reason: "the log cannot be cut there"))
+        self.connection = nil
+        held.removeAll()
+        attempts = 1
+        stage = .connecting(retryAt: now + Self.connectPause)
+        deadline = now + ledger.configuration.initTimeout
     }
 
     private mutating func storeCurrentEpochWhenDurable(

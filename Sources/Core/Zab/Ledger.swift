@@ -38,6 +38,9 @@ struct Ledger: Sendable {
     /// The newest of those up to `lastDelivered`, without a gap.
     private(set) var committed: Deque<Proposal>
     var rebuilding: Rebuilding?
+    /// The accepted epoch in which the disk could not be cut where the leader wanted it. That
+    /// leader is asked for its whole database next: see ``Learning``.
+    private(set) var uncuttableIn: Int64?
     /// The learners whose log reads are under way, in the order asked. Answers come in this order,
     /// also for learners that are gone.
     var logReads = Deque<ConnectionID>()
@@ -109,11 +112,18 @@ struct Ledger: Sendable {
     /// The database was loaded again: what it holds now is all there is.
     mutating func rebuilt(upTo zxid: Zxid, recent: [Proposal]) {
         rebuilding = nil
+        uncuttableIn = nil
         lastLogged = zxid
         lastPersisted = zxid
         lastDelivered = zxid
         tail.removeAll()
         committed = Self.window(recent, endingAt: zxid, capacity: committedLogCapacity)
+    }
+
+    /// The disk could not do it and holds what it held.
+    mutating func rebuildingRefused() {
+        if case .truncating = rebuilding { uncuttableIn = acceptedEpoch }
+        rebuilding = nil
     }
 
     /// Is this proposal the next of its epoch, or the first of a later one?

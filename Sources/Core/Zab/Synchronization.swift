@@ -209,8 +209,9 @@ extension Leadership {
         // A snapshot must not take from a learner what it has of this leader's history: it may be
         // one of the few that hold a committed proposal, and crash before it is sent again. So the
         // tree must reach as far. As with a tail found at recovery, a later leader may still take
-        // these back by truncation; nobody is served before that is decided.
-        if stage != .broadcasting, last > ledger.lastDelivered {
+        // these back by truncation; nobody is served before that is decided. One that says it holds
+        // nothing may hold all of it and only be unable to cut what follows.
+        if stage != .broadcasting, last > ledger.lastDelivered || last == .zero {
             while !ledger.tail.isEmpty { _ = ledger.deliverNext(actions: &actions) }
         }
         let connection = learners[index].connection

@@ -28,6 +28,10 @@ package enum ZabInput: Sendable {
     case truncated(lastZxid: Zxid, recent: [Proposal])
     /// The snapshot that a leader sent is loaded and durable.
     case snapshotInstalled(Zxid)
+    /// The answer to `.finishInstall` where the slices make no database: the old one stays.
+    case installRefused
+    /// The answer to `.truncate` where the disk cannot be cut there: everything stays as it was.
+    case truncationRefused
 
     // The application, on a leader that is broadcasting.
     /// The proposal's zxid is ``ZabPeer/nextZxid``.
@@ -48,10 +52,11 @@ package enum ZabAction: Hashable, Sendable {
     case append([Proposal])
     case storeEpoch(EpochKind, Int64)
     case readLog(after: Zxid, through: Zxid, maxBytes: Int)
-    /// Cut the log after this zxid and load the database again; answered by `.truncated`.
+    /// Cut the log after this zxid and load the database again; answered by `.truncated` or
+    /// `.truncationRefused`.
     case truncate(to: Zxid)
     /// Load what the leader sends in place of the whole database, and make it durable; the slices
-    /// follow, then the end, which is answered by `.snapshotInstalled`. The log up to here goes too,
+    /// follow, then the end, which is answered by `.snapshotInstalled` or `.installRefused`. The log up to here goes too,
     /// whatever its zxids: it belongs to another history.
     case beginInstall(Zxid)
     case installSlice([UInt8])

@@ -124,6 +124,9 @@ package struct ZabPeer: Sendable {
         case .snapshotInstalled(let zxid):
             guard rebuilt(zxid, [], &actions) != nil else { return }
             look(now, &actions)
+        case .installRefused, .truncationRefused:
+            ledger.rebuildingRefused()
+            look(now, &actions)
         case .learnerConnected(let connection): keep(connection, &actions)
         case .fromLearner(let connection, let message): keep(message, from: connection, &actions)
         case .learnerDisconnected(let connection): forget(connection)
@@ -164,7 +167,7 @@ package struct ZabPeer: Sendable {
         case .leaderConnected(let connection):
             actions.append(.close(connection, reason: "not asked for"))
         case .logRead: _ = ledger.logReads.popFirst()
-        case .truncated, .snapshotInstalled:
+        case .truncated, .snapshotInstalled, .installRefused, .truncationRefused:
             preconditionFailure("the database was rebuilt under an election")
         case .start, .electionDisconnected, .fromLeader, .leaderDisconnected, .persisted,
             .epochStored, .propose, .snapshotSlice, .snapshotEnd:
@@ -238,7 +241,7 @@ package struct ZabPeer: Sendable {
             answer(sender, notification, .leading, &actions)
         case .leaderConnected(let connection):
             actions.append(.close(connection, reason: "not asked for"))
-        case .truncated, .snapshotInstalled:
+        case .truncated, .snapshotInstalled, .installRefused, .truncationRefused:
             preconditionFailure("the database was rebuilt under a leader")
         case .start, .electionConnected, .electionDisconnected, .fromLeader, .leaderDisconnected:
             break
@@ -278,6 +281,12 @@ package struct ZabPeer: Sendable {
         case .snapshotInstalled(let zxid):
             guard let wanted = rebuilt(zxid, [], &actions) else { break }
             learning.rebuilt(wanted: wanted, ledger: &ledger, now: now, actions: &actions)
+        case .installRefused:
+            ledger.rebuildingRefused()
+            learning.installRefused()
+        case .truncationRefused:
+            ledger.rebuildingRefused()
+            learning.truncationRefused(now: now, ledger: ledger, actions: &actions)
         case .leaderConnected(let connection):
             learning.connected(connection, ledger: ledger, now: now, actions: &actions)
         case .leaderDisconnected(let connection):

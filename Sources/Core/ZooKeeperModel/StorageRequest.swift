@@ -12,7 +12,8 @@ public enum StorageRequest: Hashable, Sendable {
     /// Like `beginSnapshot`, for a tree that came from the leader: the instant it becomes durable,
     /// the log and all older snapshots are forgotten, since the tree does not follow from them.
     case beginInstall(zxid: Zxid)
-    /// A piece of the encoded snapshot body.
+    /// A piece of the encoded snapshot body. Answered by `.snapshotSliceWritten`, perhaps before
+    /// earlier appends are answered.
     case snapshotSlice([UInt8])
     case finishSnapshot(digestZxid: Zxid, digest: TreeDigestValue?)
     /// Forget the snapshot that was begun. Not answered.
@@ -25,6 +26,8 @@ public enum StorageResult: Hashable, Sendable {
     /// Everything up to and including this zxid survives a power loss.
     case persisted(upTo: Zxid)
     case epochStored(EpochKind, Int64)
+    /// Handed to the system, not durable yet: there is room for another slice.
+    case snapshotSliceWritten
     case snapshotStored(zxid: Zxid)
     /// `isComplete` says that everything through the zxid asked for, or the log's end, is in it.
     /// Nil when the log no longer reaches back that far, or `after` is not in this history.

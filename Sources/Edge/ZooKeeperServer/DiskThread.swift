@@ -22,6 +22,8 @@ final class DiskThread: Sendable {
         case recovered(RecoveredState)
         /// The names of the files that were removed.
         case purged([String])
+        /// The log cannot be cut there; nothing was changed.
+        case truncationRefused
     }
 
     private let pool: NIOThreadPool
@@ -69,6 +71,8 @@ private final class Storage: @unchecked Sendable {
                 return .recovered(
                     try journal.recoveredState(extendedTypes: extendedTypes).state
                 )
+            } catch JournalError.notInLog {
+                return .truncationRefused
             } catch {
                 return .results([.failed("\(error)")])
             }

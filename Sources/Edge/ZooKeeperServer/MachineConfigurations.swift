@@ -22,7 +22,8 @@ extension ServerConfiguration {
             skipACL: skipsACL,
             superDigest: superDigest,
             extendedTypes: extendedTypes,
-            maximumTransactionBytes: 2 * maxFrameBytes,
+            // What the log would not take must not be proposed.
+            maximumTransactionBytes: min(2 * maxFrameBytes, journal.maximumEntryBytes),
             globalOutstandingLimit: globalOutstandingLimit,
             sessionSeedMilliseconds: now.timestamp.rawValue,
             randomSeed: randomSeed

@@ -52,7 +52,8 @@ extension Journal {
         let summary = try recover(&loader)
         loader.state.finish(
             acceptedEpoch: summary.acceptedEpoch,
-            currentEpoch: summary.currentEpoch
+            currentEpoch: summary.currentEpoch,
+            digestMismatches: summary.digestMismatches
         )
         return (loader.state, summary)
     }

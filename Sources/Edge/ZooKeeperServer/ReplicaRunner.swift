@@ -208,6 +208,8 @@ final class ReplicaRunner {
             receive(.recovered(state))
         case .purged(let names):
             if !names.isEmpty { logger.info("purged \(names.joined(separator: ", "))") }
+        case .truncationRefused:
+            receive(.truncationRefused)
         }
         finishTurn()
     }
