@@ -203,6 +203,50 @@ import ZooKeeperModel
         #expect(try reader.code(.exists("/lost", watch: false)) == .noNode)
     }
 
+    @Test func `a session closed over a follower ends on all servers, its ephemerals too`() throws {
+        let ensemble = try Ensemble.ofThree()
+        let (leader, others) = try followers(ensemble)
+        let client = try ensemble.connect(others[0])
+        let witness = try ensemble.connect(leader)
+        _ = try client.create("/e", mode: .ephemeral)
+        client.send(.create(CreateRequest(path: "/late", data: nil, mode: .ephemeral)))
+        client.send(.closeSession)
+        try #require(ensemble.run { client.isClosed })
+        #expect(client.codes == [.ok, .ok, .ok])
+        for path in ["/e", "/late"] as [ZnodePath] {
+            #expect(try witness.code(.exists(path, watch: false)) == .noNode)
+        }
+        for id in ensemble.ids { #expect(ensemble.status(id)?.sessionCount == 1) }
+        expectSameTrees(ensemble)
+    }
+
+    @Test func `a log that cannot be cut is replaced by the leader's whole database`() throws {
+        let ensemble = try Ensemble.ofThree { $0.snapshotCount = 1_000_000 }
+        let (leader, others) = try followers(ensemble)
+        let client = try ensemble.connect(leader)
+        _ = try client.create("/agreed", [])
+        // What only this server has is in its one snapshot, as after a SNAP of a leader that died.
+        ensemble.cut(leader)
+        client.send(.create(CreateRequest(path: "/lost", data: nil)))
+        try #require(
+            ensemble.run {
+                ensemble.node(leader).disk.log.count > ensemble.node(others[0]).disk.log.count
+                    && others.allSatisfy { ensemble.status($0)?.isServing == true }
+                    && ensemble.status(leader)?.isServing == false
+            }
+        )
+        ensemble.crash(leader)
+        ensemble.node(leader).disk.turnLogIntoSnapshot()
+        ensemble.heal(leader)
+        ensemble.start(leader)
+        let last = try #require(ensemble.status(others[0])?.lastZxid)
+        try #require(ensemble.run { haveAll(ensemble, last) })
+        expectSameTrees(ensemble)
+        let reader = try ensemble.connect(leader)
+        #expect(try reader.code(.exists("/agreed", watch: false)) == .ok)
+        #expect(try reader.code(.exists("/lost", watch: false)) == .noNode)
+    }
+
     @Test func `without a quorum nobody is served`() throws {
         let ensemble = try Ensemble.ofThree()
         let (leader, others) = try followers(ensemble)

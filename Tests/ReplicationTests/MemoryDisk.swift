@@ -1,4 +1,5 @@
 import Replication
+import Znodes
 import ZooKeeperModel
 import ZooKeeperWire
 
@@ -51,6 +52,20 @@ struct MemoryDisk {
 
     mutating func truncate(to zxid: Zxid) {
         log.removeAll { $0.zxid > zxid }
+    }
+
+    /// As if all of it had come as a leader's snapshot.
+    mutating func turnLogIntoSnapshot() {
+        let state = recover()
+        var dump = SnapshotDump(
+            of: state.tree,
+            sessions: state.sessions.sorted { $0.key < $1.key }
+                .map { (session: $0.key, timeout: $0.value) }
+        )
+        var body: [UInt8] = []
+        while let slice = dump.nextSlice(sizeBytes: 1 << 20) { body += slice }
+        snapshot = (state.lastZxid, body)
+        log = []
     }
 
     func recover() -> RecoveredState {
