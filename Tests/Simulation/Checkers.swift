@@ -35,7 +35,8 @@ extension World {
         where tree.lastZxid != trees[0].lastZxid || tree.digest != trees[0].digest {
             fail(
                 "server \(index) is at \(tree.lastZxid) with digest \(tree.digest), server 0 at"
-                    + " \(trees[0].lastZxid) with \(trees[0].digest)")
+                    + " \(trees[0].lastZxid) with \(trees[0].digest)"
+            )
             return nil
         }
         return trees.first
@@ -54,7 +55,8 @@ extension World {
             if value < workload.registerAcknowledged || value > workload.registerSent {
                 fail(
                     "\(workload.register) is \(value); acknowledged"
-                        + " \(workload.registerAcknowledged), sent \(workload.registerSent)")
+                        + " \(workload.registerAcknowledged), sent \(workload.registerSent)"
+                )
             }
         }
         note("client \(workload.number): \(workload.acknowledged) ok, \(workload.lost) lost")
@@ -93,7 +95,8 @@ extension World {
     private func check(_ mount: MountWorkload, _ tree: ZnodeTree) {
         note(
             "mount \(mount.number): \(mount.calls) calls, \(mount.failures) failed,"
-                + " \(mount.appended.count) lines")
+                + " \(mount.appended.count) lines"
+        )
         let log = data("/log", tree) ?? []
         var counts: [Int: Int] = [:]
         let prefix = "\(mount.number)-"

@@ -62,7 +62,10 @@ struct MountWorkload {
         tree = MountedTree(
             settings: settings,
             now: ClockReading(
-                instant: Instant(nanoseconds: 0), timestamp: Timestamp(rawValue: 0)))
+                instant: Instant(nanoseconds: 0),
+                timestamp: Timestamp(rawValue: 0)
+            )
+        )
     }
 
     static let caller = Caller(user: 0, group: 0, thread: 100, umask: 0o022)
@@ -84,13 +87,15 @@ struct MountWorkload {
             calls += 1
             processes[index].call = .looking(purpose)
             operations.append(
-                request(index, .lookup(parent: .root, name: purpose.name)))
+                request(index, .lookup(parent: .root, name: purpose.name))
+            )
         }
         return operations
     }
 
     private mutating func request(
-        _ process: Int, _ operation: FileOperation
+        _ process: Int,
+        _ operation: FileOperation
     ) -> (FileRequestID, FileOperation) {
         lastRequest += 1
         let id = FileRequestID(rawValue: lastRequest)
@@ -114,7 +119,8 @@ struct MountWorkload {
 
     /// Takes an answer; the operations that follow from it, and what is wrong with it.
     mutating func answered(
-        _ id: FileRequestID, _ reply: FileReply
+        _ id: FileRequestID,
+        _ reply: FileReply
     ) -> (next: [(FileRequestID, FileOperation)], failure: String?) {
         guard let process = requests.removeValue(forKey: id),
             let call = processes[process].call
@@ -136,14 +142,19 @@ struct MountWorkload {
             let (isDone, failure) = transferred(purpose, reply)
             return (
                 step(
-                    process, .flushing(purpose, node, handle, isDone: isDone),
-                    .flush(node, handle, lockOwner: 1)),
+                    process,
+                    .flushing(purpose, node, handle, isDone: isDone),
+                    .flush(node, handle, lockOwner: 1)
+                ),
                 failure
             )
         case (.flushing(let purpose, let node, let handle, let isDone), _):
             return (
                 step(
-                    process, .releasing(purpose, isDone: isDone), .release(node, handle)), nil
+                    process,
+                    .releasing(purpose, isDone: isDone),
+                    .release(node, handle)
+                ), nil
             )
         case (.releasing(let purpose, let isDone), .done):
             if isDone { acknowledge(purpose) } else { failures += 1 }
@@ -162,24 +173,36 @@ struct MountWorkload {
     }
 
     private mutating func step(
-        _ process: Int, _ call: Call, _ operation: FileOperation
+        _ process: Int,
+        _ call: Call,
+        _ operation: FileOperation
     ) -> [(FileRequestID, FileOperation)] {
         processes[process].call = call
         return [request(process, operation)]
     }
 
     private mutating func missing(
-        _ process: Int, _ purpose: Purpose
+        _ process: Int,
+        _ purpose: Purpose
     ) -> [(FileRequestID, FileOperation)] {
         if purpose == .read { return forgetAll(process) }
         return step(
-            process, .opening(purpose, .root),
+            process,
+            .opening(purpose, .root),
             .create(
-                parent: .root, name: purpose.name, mode: 0o644, flags: purpose.flags))
+                parent: .root,
+                name: purpose.name,
+                mode: 0o644,
+                flags: purpose.flags
+            )
+        )
     }
 
     private mutating func transfer(
-        _ process: Int, _ purpose: Purpose, _ node: NodeID, _ handle: FileHandle
+        _ process: Int,
+        _ purpose: Purpose,
+        _ node: NodeID,
+        _ handle: FileHandle
     ) -> [(FileRequestID, FileOperation)] {
         let operation: FileOperation =
             switch purpose {
@@ -193,7 +216,8 @@ struct MountWorkload {
     }
 
     private mutating func transferred(
-        _ purpose: Purpose, _ reply: FileReply
+        _ purpose: Purpose,
+        _ reply: FileReply
     ) -> (isDone: Bool, failure: String?) {
         switch (purpose, reply) {
         case (_, .failed): return (false, nil)

@@ -19,7 +19,11 @@ struct SimulatedClient {
     var mount: MountWorkload?
 
     init(
-        index: Int, isMount: Bool, serverCount: Int, random: SimulationRandom, now: Instant
+        index: Int,
+        isMount: Bool,
+        serverCount: Int,
+        random: SimulationRandom,
+        now: Instant
     ) {
         self.index = index
         self.random = random
@@ -29,8 +33,11 @@ struct SimulatedClient {
                 servers: (0..<serverCount).map {
                     ServerAddress(host: "server", port: UInt16($0))
                 },
-                sessionTimeout: .milliseconds(2000 + own.below(4000)), seed: own.next()),
-            now: now)
+                sessionTimeout: .milliseconds(2000 + own.below(4000)),
+                seed: own.next()
+            ),
+            now: now
+        )
         if isMount {
             mount = MountWorkload(number: index, seed: own.next())
         } else {

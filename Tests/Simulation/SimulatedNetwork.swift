@@ -46,18 +46,26 @@ package struct SimulatedNetwork: Sendable {
     package mutating func open(from: Host, to: Host, now: Instant) -> UInt64 {
         lastNumber += 1
         connections[lastNumber] = Connection(
-            number: lastNumber, from: from, to: to, arrival: [now, now])
+            number: lastNumber,
+            from: from,
+            to: to,
+            arrival: [now, now]
+        )
         return lastNumber
     }
 
     /// When a message sent now by `sender` arrives; nil where the connection is gone.
     package mutating func arrival(
-        on number: UInt64, sentBy sender: Host, now: Instant
+        on number: UInt64,
+        sentBy sender: Host,
+        now: Instant
     ) -> Instant? {
         guard var connection = connections[number] else { return nil }
         let direction = connection.from == sender ? 0 : 1
         let arrival = max(
-            connection.arrival[direction], now + random.duration(delayNanoseconds))
+            connection.arrival[direction],
+            now + random.duration(delayNanoseconds)
+        )
         connection.arrival[direction] = arrival
         connections[number] = connection
         return arrival

@@ -72,7 +72,8 @@ struct SimulatedRecovery: RecoveryVisitor {
     }
 
     mutating func visit(
-        _ transaction: Transaction, encoded: [UInt8]
+        _ transaction: Transaction,
+        encoded: [UInt8]
     ) throws(RecoveryRefusal) {
         state.apply(transaction, bytes: encoded)
     }
@@ -83,7 +84,9 @@ struct SimulatedRecovery: RecoveryVisitor {
         var visitor = SimulatedRecovery()
         let summary = try journal.recover(&visitor)
         visitor.state.finish(
-            acceptedEpoch: summary.acceptedEpoch, currentEpoch: summary.currentEpoch)
+            acceptedEpoch: summary.acceptedEpoch,
+            currentEpoch: summary.currentEpoch
+        )
         return visitor.state
     }
 }

@@ -68,22 +68,27 @@ struct Workload: Sendable {
             let path = ZnodePath("/c\(number)-\(creates)")
             let data = Self.bytes(creates)
             return submit(
-                .create(path, data), .create(CreateRequest(path: path, data: data)))
+                .create(path, data),
+                .create(CreateRequest(path: path, data: data))
+            )
         case 2, 3:
             registerSent += 1
             return submit(
                 .register(registerSent),
-                .setData(register, data: Self.bytes(registerSent), version: -1))
+                .setData(register, data: Self.bytes(registerSent), version: -1)
+            )
         case 4, 5: return submit(.readCounter, .getData(Self.counter, watch: true))
         case 6:
             return submit(
                 .readRegister(register, isOwn: true, atLeast: registerAcknowledged),
-                .getData(register, watch: false))
+                .getData(register, watch: false)
+            )
         case 7:
             let other = ZnodePath("/register-\(random.below(4))")
             return submit(
                 .readRegister(other, isOwn: other == register, atLeast: 0),
-                .getData(other, watch: false))
+                .getData(other, watch: false)
+            )
         case 8:
             creates += 1
             let path = ZnodePath("/m\(number)-\(creates)")
@@ -94,23 +99,33 @@ struct Workload: Sendable {
                     .create(CreateRequest(kind: .create, path: path, data: data)),
                     .create(
                         CreateRequest(
-                            kind: .create, path: path.appending("child"), data: data)),
-                ]))
+                            kind: .create,
+                            path: path.appending("child"),
+                            data: data
+                        )
+                    ),
+                ])
+            )
         default:
             if random.chance(1, in: 2) {
                 return submit(
                     .ephemeral,
                     .create(
                         CreateRequest(
-                            path: ZnodePath("/ephemeral-\(number)"), data: nil,
-                            mode: .ephemeral)))
+                            path: ZnodePath("/ephemeral-\(number)"),
+                            data: nil,
+                            mode: .ephemeral
+                        )
+                    )
+                )
             }
             return submit(.sync, .sync("/"))
         }
     }
 
     private mutating func submit(
-        _ step: Step, _ operation: Operation
+        _ step: Step,
+        _ operation: Operation
     ) -> (RequestToken, Operation) {
         lastToken += 1
         let token = RequestToken(rawValue: lastToken)
@@ -125,7 +140,8 @@ struct Workload: Sendable {
 
     /// Takes an answer; returns what to ask next because of it, and what is wrong with it.
     mutating func completed(
-        _ token: RequestToken, _ result: Result<Response, ErrorCode>
+        _ token: RequestToken,
+        _ result: Result<Response, ErrorCode>
     ) -> (next: (RequestToken, Operation)?, failure: String?) {
         guard let step = pending.removeValue(forKey: token) else {
             return (nil, "client \(number) got an answer to \(token.rawValue) twice")
@@ -140,7 +156,8 @@ struct Workload: Sendable {
     }
 
     private mutating func succeeded(
-        _ step: Step, _ response: Response
+        _ step: Step,
+        _ response: Response
     ) -> (next: (RequestToken, Operation)?, failure: String?) {
         switch (step, response) {
         case (.create(let path, let data), .createdWithStat(let made, let stat)):
@@ -166,7 +183,11 @@ struct Workload: Sendable {
                 submit(
                     .increment(value + 1),
                     .setData(
-                        Self.counter, data: Self.bytes(value + 1), version: stat.version)),
+                        Self.counter,
+                        data: Self.bytes(value + 1),
+                        version: stat.version
+                    )
+                ),
                 nil
             )
         case (.increment, .stat(let stat)):

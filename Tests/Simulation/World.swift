@@ -21,6 +21,8 @@ package final class World {
     package internal(set) var now = Instant(nanoseconds: 1_000_000_000)
     /// What the checkers found wrong, in the order it was found.
     package internal(set) var failures: [String] = []
+    /// How often each part of the protocol was seen: DIFF, TRUNC, SNAP, elections, expiries…
+    package internal(set) var coverage: [String: Int] = [:]
 
     var agenda = Agenda<WorldEvent>()
     var network: SimulatedNetwork
@@ -44,17 +46,25 @@ package final class World {
         random = SimulationRandom(seed: plan.seed)
         network = SimulatedNetwork(random: random.split())
         linkGenerations = Array(
-            repeating: Array(repeating: 0, count: plan.serverCount), count: plan.serverCount)
+            repeating: Array(repeating: 0, count: plan.serverCount),
+            count: plan.serverCount
+        )
         for index in 0..<plan.serverCount {
             servers.append(
-                SimulatedServer(index: index, disk: SimulatedDisk()))
+                SimulatedServer(index: index, disk: SimulatedDisk())
+            )
         }
         for server in servers { server.disk.ignoresSyncs = plan.planted == .neverSyncs }
         for index in 0..<plan.clientCount + plan.mountCount {
             clients.append(
                 SimulatedClient(
-                    index: index, isMount: index >= plan.clientCount,
-                    serverCount: plan.serverCount, random: random.split(), now: now))
+                    index: index,
+                    isMount: index >= plan.clientCount,
+                    serverCount: plan.serverCount,
+                    random: random.split(),
+                    now: now
+                )
+            )
         }
     }
 
@@ -62,12 +72,15 @@ package final class World {
     var reading: ClockReading {
         ClockReading(
             instant: now,
-            timestamp: Timestamp(rawValue: 1_600_000_000_000 + now.nanoseconds / 1_000_000))
+            timestamp: Timestamp(rawValue: 1_600_000_000_000 + now.nanoseconds / 1_000_000)
+        )
     }
 
     func note(_ line: @autoclosure () -> String) {
         trace.add("\(now.nanoseconds / 1000) \(line())")
     }
+
+    func cover(_ part: String) { coverage[part, default: 0] += 1 }
 
     func fail(_ sentence: String) {
         failures.append(sentence)

@@ -103,7 +103,9 @@ extension World {
     }
 
     private func completed(
-        _ index: Int, _ token: RequestToken, _ result: Result<Response, ErrorCode>,
+        _ index: Int,
+        _ token: RequestToken,
+        _ result: Result<Response, ErrorCode>,
         _ zxid: Zxid
     ) {
         guard let (next, failure) = clients[index].workload?.completed(token, result) else {
@@ -111,7 +113,9 @@ extension World {
                 index,
                 .completed(
                     OperationToken(rawValue: token.rawValue),
-                    OperationOutcome(result: result, zxid: zxid)))
+                    OperationOutcome(result: result, zxid: zxid)
+                )
+            )
             return
         }
         switch result {
@@ -137,6 +141,7 @@ extension World {
             feedMount(index, .session(.connected(session, isNew: isNew)))
         case .disconnected: feedMount(index, .session(.disconnected))
         case .expired:
+            cover("expiry")
             clients[index].sessionID = nil
             clients[index].workload?.sessionRenewed()
             feedMount(index, .session(.expired))

@@ -8,10 +8,14 @@ extension World {
     }
 
     private func drawFault() -> Fault {
-        let pause = random.duration(100_000_000...3_000_000_000)
+        // Now and then so long that the others' logs have moved on when it comes back.
+        let pause =
+            random.chance(1, in: 6)
+            ? random.duration(5_000_000_000...15_000_000_000)
+            : random.duration(100_000_000...3_000_000_000)
         switch random.below(10) {
         case 0, 1, 2, 3: return .crash(server: random.below(servers.count), pause: pause)
-        case 4: return .crashAll(pause: pause)
+        case 4: return .crashAll(pause: random.duration(100_000_000...3_000_000_000))
         case 5, 6:
             let server = Host.server(random.below(servers.count))
             if servers.count > 1, random.chance(2, in: 3) {
@@ -57,7 +61,10 @@ extension World {
             for (index, peer) in [(first, second), (second, first)]
             where servers[index].process != nil {
                 planLinkDown(
-                    index, peer, after: random.duration(1_000_000...2_000_000_000))
+                    index,
+                    peer,
+                    after: random.duration(1_000_000...2_000_000_000)
+                )
             }
         }
     }
@@ -68,7 +75,8 @@ extension World {
         for host in [connection.from, connection.to] {
             agenda.plan(
                 .closed(number, at: host, connection),
-                at: now + random.duration(1_000_000...2_500_000_000))
+                at: now + random.duration(1_000_000...2_500_000_000)
+            )
         }
     }
 

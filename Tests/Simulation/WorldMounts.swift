@@ -35,7 +35,9 @@ extension World {
             put(next, index)
         case .submit(let token, let operation):
             feedClient(
-                index, .submit(RequestToken(rawValue: token.rawValue), operation))
+                index,
+                .submit(RequestToken(rawValue: token.rawValue), operation)
+            )
         case .notify: break
         case .log(let level, let message): note("mount \(index) \(level): \(message)")
         }

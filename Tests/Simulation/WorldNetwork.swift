@@ -12,7 +12,9 @@ extension World {
         let receiver = connection.from == host ? connection.to : connection.from
         let overtakes = plan.planted == .reordersReplies && random.chance(1, in: 20)
         agenda.plan(
-            .bytes(number, to: receiver, bytes), at: overtakes ? arrival + .milliseconds(3) : arrival)
+            .bytes(number, to: receiver, bytes),
+            at: overtakes ? arrival + .milliseconds(3) : arrival
+        )
     }
 
     func sendMessage(_ number: UInt64, from host: Host, _ message: LearnerMessage) {
@@ -56,7 +58,10 @@ extension World {
         case .client(let index): clientConnected(index, number)
         case .server(let index):
             feed(
-                index, servers[index].life, .leaderConnected(ConnectionID(rawValue: number)))
+                index,
+                servers[index].life,
+                .leaderConnected(ConnectionID(rawValue: number))
+            )
         }
     }
 
@@ -87,8 +92,10 @@ extension World {
         let id = ConnectionID(rawValue: number)
         guard let connection = network.connections[number] else { return }
         feed(
-            index, servers[index].life,
-            connection.to == receiver ? .fromLearner(id, message) : .fromLeader(id, message))
+            index,
+            servers[index].life,
+            connection.to == receiver ? .fromLearner(id, message) : .fromLeader(id, message)
+        )
     }
 
     func closed(_ number: UInt64, _ host: Host, _ connection: SimulatedNetwork.Connection) {

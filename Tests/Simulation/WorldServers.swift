@@ -12,7 +12,9 @@ extension World {
         servers[index].life += 1
         let life = servers[index].life
         let journal = Journal(
-            disk: servers[index].disk, configuration: JournalConfiguration(preallocationKiB: 64))
+            disk: servers[index].disk,
+            configuration: JournalConfiguration(preallocationKiB: 64)
+        )
         let state: RecoveredState
         do {
             state = try SimulatedRecovery.recover(journal)
@@ -23,14 +25,25 @@ extension World {
         note("server \(index) starts at \(state.lastZxid)")
         let configuration = ReplicaConfiguration(
             ensemble: EnsembleConfiguration(
-                me: servers[index].id, members: servers.map { .init(id: $0.id) },
-                tickTime: .milliseconds(500), initLimit: 10, syncLimit: 4),
+                me: servers[index].id,
+                members: servers.map { .init(id: $0.id) },
+                tickTime: .milliseconds(500),
+                initLimit: 10,
+                syncLimit: 4
+            ),
             snapshotCount: plan.snapshotCount,
-            sessionSeedMilliseconds: reading.timestamp.rawValue, randomSeed: random.next())
+            sessionSeedMilliseconds: reading.timestamp.rawValue,
+            randomSeed: random.next()
+        )
         servers[index].process = ServerProcess(
             replica: Replica(
-                configuration: configuration, recovered: state, sha1: { $0 }, now: reading),
-            journal: journal)
+                configuration: configuration,
+                recovered: state,
+                sha1: { $0 },
+                now: reading
+            ),
+            journal: journal
+        )
         feed(index, life, .start)
         for other in servers.indices where other != index && servers[other].process != nil {
             agenda.plan(.linkUp(index, other), at: now + network.delay())
@@ -96,7 +109,9 @@ extension World {
         case .resumeReading(let id):
             servers[index].process?.clients[id]?.isPaused = false
             decodeFrames(index, life, id)
-        case .storage(let request): servers[index].process?.pendingStorage.append(request)
+        case .storage(let request):
+            if case .beginSnapshot = request { cover("snapshot") }
+            servers[index].process?.pendingStorage.append(request)
         case .truncate(let zxid):
             note("server \(index) truncates to \(zxid)")
             servers[index].process?.pendingTruncation = zxid
@@ -104,10 +119,26 @@ extension World {
             guard let other = servers.firstIndex(where: { $0.id == to }) else { return }
             agenda.plan(
                 .notification(
-                    from: index, to: other, life: servers[other].life, notification),
-                at: now + network.delay())
+                    from: index,
+                    to: other,
+                    life: servers[other].life,
+                    notification
+                ),
+                at: now + network.delay()
+            )
         case .connectToLeader(let leader): connectToLeader(index, leader)
         case .send(let id, let message):
+            switch message {
+            case .diff: cover("DIFF")
+            case .truncate: cover("TRUNC")
+            case .snapshot: cover("SNAP")
+            case .newLeader: cover("new epoch")
+            case .request: cover("forwarded request")
+            case .revalidate: cover("session move")
+            case .learnerInfo, .ackEpoch, .ack, .leaderInfo, .snapshotSlice, .snapshotEnd,
+                .upToDate, .proposal, .commit, .inform, .sync, .ping:
+                break
+            }
             sendMessage(id.rawValue, from: .server(index), message)
         case .close(let id, let reason):
             note("server \(index) drops peer \(id): \(reason)")
@@ -172,6 +203,7 @@ extension World {
     func crash(_ index: Int) {
         guard let process = servers[index].process else { return }
         note("server \(index) crashes")
+        cover("power loss")
         if case .requests(let requests) = process.storageUnderWay, random.chance(1, in: 2) {
             let disk = servers[index].disk
             disk.powerOffAfter = disk.callCount + random.below(12)
@@ -210,9 +242,13 @@ extension World {
     func planLinkDown(_ index: Int, _ peer: Int, after delay: Duration) {
         agenda.plan(
             .linkDown(
-                index, peer, life: servers[index].life,
-                generation: linkGenerations[index][peer]),
-            at: now + delay)
+                index,
+                peer,
+                life: servers[index].life,
+                generation: linkGenerations[index][peer]
+            ),
+            at: now + delay
+        )
     }
 
     func linkDown(_ index: Int, _ peer: Int, _ life: Int, _ generation: Int) {
@@ -221,7 +257,10 @@ extension World {
     }
 
     func deliverNotification(
-        _ from: Int, _ to: Int, _ life: Int, _ notification: ElectionNotification
+        _ from: Int,
+        _ to: Int,
+        _ life: Int,
+        _ notification: ElectionNotification
     ) {
         guard network.canReach(.server(from), .server(to)) else { return }
         feed(to, life, .notification(from: servers[from].id, notification))
@@ -255,8 +294,10 @@ extension World {
                     servers[index].process?.clients[id]?.isGreeted = true
                     servers[index].process?.clients[id]?.awaitsSession = true
                     feed(
-                        index, life,
-                        .connectRequest(id, try ConnectCodec.decodeRequest(&frame)))
+                        index,
+                        life,
+                        .connectRequest(id, try ConnectCodec.decodeRequest(&frame))
+                    )
                 }
             } catch {
                 fail("a client of ours sent what server \(index) cannot read: \(error)")

@@ -13,7 +13,8 @@ struct SimulationTests {
             """
             zksim \(seed): \(world.failures.joined(separator: "; "))
             \(world.trace.lines.suffix(40).joined(separator: "\n"))
-            """)
+            """
+        )
         #expect(world.acknowledgedCount > 300, "\(world.summary)")
     }
 
@@ -24,6 +25,20 @@ struct SimulationTests {
         let second = try Self.trace(of: seed)
         #expect(first.count > 1000)
         #expect(first == second)
+    }
+
+    /// What the seeds are for must be in them.
+    @Test func `the slice meets every way in which a learner is brought up to date`() {
+        var missing: Set = [
+            "DIFF", "TRUNC", "SNAP", "new epoch", "forwarded request", "session move", "snapshot",
+            "power loss", "expiry",
+        ]
+        for seed in UInt64(1)...40 where !missing.isEmpty {
+            let world = World(plan: SimulationPlan(seed: seed))
+            world.run()
+            missing.subtract(world.coverage.keys)
+        }
+        #expect(missing.isEmpty)
     }
 
     @Test func `two seeds give two traces`() {

@@ -8,12 +8,13 @@ struct SimulationCommand: ParsableCommand {
         commandName: "zksim",
         abstract: "Runs servers, clients and a mount in one thread, from a seed.",
         discussion: """
-            Prints one line a seed; for a failing one first its seed, then what is wrong and the \
+            Prints one line a seed, and how often each part of the protocol was met; for a failing one first its seed, then what is wrong and the \
             end of its trace. A seed gives the same trace, byte for byte, in every process of one \
             build.
 
             Exit status: 0 when every seed passed, 1 otherwise.
-            """)
+            """
+    )
 
     @Argument(help: "The seed to run.")
     var seed: UInt64?
@@ -26,9 +27,11 @@ struct SimulationCommand: ParsableCommand {
 
     func run() throws {
         var failed = 0
+        var coverage: [String: Int] = [:]
         for seed in try range() {
             let world = World(plan: SimulationPlan(seed: seed), keepsTrace: trace)
             world.run()
+            coverage.merge(world.coverage) { $0 + $1 }
             if trace { for line in world.trace.lines { print(line) } }
             if world.failures.isEmpty {
                 print(world.summary)
@@ -39,6 +42,9 @@ struct SimulationCommand: ParsableCommand {
             for failure in world.failures { print("  \(failure)") }
             if !trace { for line in world.trace.lines.suffix(60) { print("    \(line)") } }
             print(world.summary)
+        }
+        for part in coverage.keys.sorted() {
+            print("\(part): \(coverage[part, default: 0])")
         }
         if failed > 0 { throw ExitCode(1) }
     }
