@@ -20,24 +20,38 @@ let settings: [SwiftSetting] =
 
 func core(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(
-        name: name, dependencies: dependencies, path: "Sources/Core/\(name)",
-        swiftSettings: settings)
+        name: name,
+        dependencies: dependencies,
+        path: "Sources/Core/\(name)",
+        swiftSettings: settings
+    )
 }
 
 func edge(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(
-        name: name, dependencies: dependencies, path: "Sources/Edge/\(name)",
-        swiftSettings: settings)
+        name: name,
+        dependencies: dependencies,
+        path: "Sources/Edge/\(name)",
+        swiftSettings: settings
+    )
 }
 
 func command(_ name: String, _ path: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .executableTarget(
-        name: name, dependencies: dependencies, path: path, swiftSettings: settings)
+        name: name,
+        dependencies: dependencies,
+        path: path,
+        swiftSettings: settings
+    )
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .testTarget(
-        name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: settings)
+        name: name,
+        dependencies: dependencies,
+        path: "Tests/\(name)",
+        swiftSettings: settings
+    )
 }
 
 let collections: [Target.Dependency] = [
@@ -51,7 +65,9 @@ let nio: [Target.Dependency] = [
 ]
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let arguments: Target.Dependency = .product(
-    name: "ArgumentParser", package: "swift-argument-parser")
+    name: "ArgumentParser",
+    package: "swift-argument-parser"
+)
 
 // Pure and deterministic, from the vocabulary upwards.
 var targets: [Target] = [
@@ -71,8 +87,11 @@ var targets: [Target] = [
     core("Replication", ["ZooKeeperModel", "ZooKeeperWire", "Zab", "Znodes"] + collections),
     // File-system semantics over znodes.
     .target(
-        name: "ZnodeFS", dependencies: ["ZooKeeperModel"] + collections, path: "Mount/ZnodeFS",
-        swiftSettings: settings),
+        name: "ZnodeFS",
+        dependencies: ["ZooKeeperModel"] + collections,
+        path: "Mount/ZnodeFS",
+        swiftSettings: settings
+    ),
     // World, network, disk, kernel, faults, checkers.
     .target(
         name: "Simulation",
@@ -80,7 +99,9 @@ var targets: [Target] = [
             "ZooKeeperModel", "ZooKeeperWire", "Znodes", "Zab", "Journal", "ClientCore",
             "Replication", "ZnodeFS",
         ] + collections,
-        path: "Tests/Simulation", swiftSettings: settings),
+        path: "Tests/Simulation",
+        swiftSettings: settings
+    ),
     // One seed, one run; or a range of seeds.
     command("zksim", "Tests/zksim", ["Simulation", arguments]),
     tests("ZooKeeperModelTests", ["ZooKeeperModel"]),
@@ -90,7 +111,9 @@ var targets: [Target] = [
     tests("JournalTests", ["Journal", "ZooKeeperWire", "ZooKeeperModel", "Simulation"]),
     tests("ClientCoreTests", ["ClientCore", "ZooKeeperWire", "ZooKeeperModel"]),
     tests(
-        "ReplicationTests", ["Replication", "Zab", "Znodes", "ZooKeeperWire", "ZooKeeperModel"]),
+        "ReplicationTests",
+        ["Replication", "Zab", "Znodes", "ZooKeeperWire", "ZooKeeperModel"]
+    ),
     tests("ZnodeFSTests", ["ZnodeFS", "ZooKeeperModel"]),
     tests("SimulationTests", ["Simulation", "ZooKeeperModel"]),
     // Checks that imports only point down this list.
@@ -105,51 +128,71 @@ if !coreOnly {
             [
                 "Journal", "ZooKeeperModel",
                 .product(name: "SystemPackage", package: "swift-system"),
-            ]),
+            ]
+        ),
         // Runs one ClientSession; the public library.
         edge(
             "ZooKeeperClient",
-            ["Platform", "ClientCore", "ZooKeeperWire", "ZooKeeperModel", log] + nio + collections),
+            ["Platform", "ClientCore", "ZooKeeperWire", "ZooKeeperModel", log] + nio + collections
+        ),
         // Runs one Replica: ports, disk thread, admin.
         edge(
             "ZooKeeperServer",
             [
                 "Platform", "Replication", "Zab", "Znodes", "Journal", "ZooKeeperWire",
                 "ZooKeeperModel", log, .product(name: "Crypto", package: "swift-crypto"),
-            ] + nio + collections),
+            ] + nio + collections
+        ),
         command(
-            "zkserver", "Sources/Commands/zkserver",
-            ["ZooKeeperServer", "Platform", arguments, log]),
+            "zkserver",
+            "Sources/Commands/zkserver",
+            ["ZooKeeperServer", "Platform", arguments, log]
+        ),
         command(
-            "zkbench", "Sources/Commands/zkbench",
-            ["ZooKeeperClient", "ClientCore", "ZooKeeperModel", arguments, log] + nio),
+            "zkbench",
+            "Sources/Commands/zkbench",
+            ["ZooKeeperClient", "ClientCore", "ZooKeeperModel", arguments, log] + nio
+        ),
         // Debian's libfuse3, the low-level API.
         .systemLibrary(
-            name: "CFuse", path: "Mount/CFuse", pkgConfig: "fuse3",
-            providers: [.apt(["libfuse3-dev"])]),
+            name: "CFuse",
+            path: "Mount/CFuse",
+            pkgConfig: "fuse3",
+            providers: [.apt(["libfuse3-dev"])]
+        ),
         // libfuse callbacks ↔ values.
         .target(
-            name: "Fuse", dependencies: ["CFuse", "ZnodeFS", "ZooKeeperModel", log],
-            path: "Mount/Fuse", swiftSettings: settings),
+            name: "Fuse",
+            dependencies: ["CFuse", "ZnodeFS", "ZooKeeperModel", log],
+            path: "Mount/Fuse",
+            swiftSettings: settings
+        ),
         // The mount command: options, signals, runs one MountedTree.
         command(
-            "zkfs", "Mount/zkfs",
+            "zkfs",
+            "Mount/zkfs",
             [
                 "Fuse", "ZnodeFS", "ZooKeeperClient", "ZooKeeperServer", "Platform",
                 "ClientCore", "ZooKeeperModel", arguments, log,
                 .product(name: "Crypto", package: "swift-crypto"),
-            ] + nio),
+            ] + nio
+        ),
         tests(
             "PlatformTests",
-            ["Platform", "Journal", "Simulation", "ZooKeeperWire", "ZooKeeperModel"]),
+            ["Platform", "Journal", "Simulation", "ZooKeeperWire", "ZooKeeperModel"]
+        ),
         tests(
             "ZooKeeperServerTests",
-            ["ZooKeeperServer", "ZooKeeperWire", "ZooKeeperModel"] + nio),
+            ["ZooKeeperServer", "ZooKeeperWire", "ZooKeeperModel"] + nio
+        ),
         tests(
             "ZooKeeperClientTests",
-            ["ZooKeeperClient", "ClientCore", "ZooKeeperModel", log] + nio),
+            ["ZooKeeperClient", "ClientCore", "ZooKeeperModel", log] + nio
+        ),
         tests(
-            "MountCommandTests", ["zkfs", "Fuse", "ClientCore", "ZooKeeperModel"]),
+            "MountCommandTests",
+            ["zkfs", "Fuse", "ClientCore", "ZooKeeperModel"]
+        ),
         // Real sockets, real disks, real mounts, other people's clients.
         tests("EndToEndTests", ["ZooKeeperClient", "ZooKeeperModel"]),
     ]

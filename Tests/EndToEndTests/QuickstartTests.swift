@@ -25,8 +25,10 @@ struct QuickstartTests {
         workspace.adoptMount(mountPoint)
         func quickstart(_ arguments: String...) -> CommandResult {
             run(
-                [Self.script] + arguments, limit: 120,
-                environment: ["ZKFS_BIN": bin, "HOME": workspace.directory.path])
+                [Self.script] + arguments,
+                limit: 120,
+                environment: ["ZKFS_BIN": bin, "HOME": workspace.directory.path]
+            )
         }
         defer { _ = quickstart("stop", directory) }
         let started = quickstart(directory, mountPoint)

@@ -93,8 +93,10 @@ struct LayeringTests {
 
     @Test(arguments: pure.sorted())
     func `the core touches nothing outside itself`(folder: String) throws {
-        let ours = Set(Self.allowed.compactMap { $0.folder.split(separator: "/").last }
-            .map(String.init))
+        let ours = Set(
+            Self.allowed.compactMap { $0.folder.split(separator: "/").last }
+                .map(String.init)
+        )
         let forbidden = [
             "ContinuousClock", "SystemRandomNumberGenerator", ".random()", "DispatchQueue",
             "Task {", "Task.", "UnsafeMutable", "UnsafePointer", " async ", "@MainActor",
@@ -103,7 +105,8 @@ struct LayeringTests {
             for module in Self.imports(of: text) {
                 #expect(
                     ours.contains(module) || Self.pureModules.contains(module),
-                    "\(name) imports \(module)")
+                    "\(name) imports \(module)"
+                )
             }
             for line in text.split(separator: "\n") {
                 let code = line.prefix(upTo: line.firstRange(of: "//")?.lowerBound ?? line.endIndex)
@@ -133,7 +136,8 @@ struct LayeringTests {
             for (name, _) in try Self.files(in: top) {
                 #expect(
                     Self.allowed.contains { name.hasPrefix($0.folder + "/") },
-                    "\(name) is in no known folder")
+                    "\(name) is in no known folder"
+                )
             }
         }
     }

@@ -30,7 +30,8 @@ struct ServerConfigurationTests {
             configuration.warnings == [
                 "zoo.cfg, line 5: clientPrt is not a key that is known; it has no effect",
                 "zoo.cfg, line 6: admin.serverPort is not supported yet and has no effect",
-            ])
+            ]
+        )
     }
 
     @Test(arguments: [

@@ -17,7 +17,8 @@ struct ServerCommand: ParsableCommand {
 
             Exit status: 0 after a signal, 1 when the server had to stop, 2 when it could not \
             start.
-            """)
+            """
+    )
 
     @Argument(help: "The configuration file.")
     var config: String

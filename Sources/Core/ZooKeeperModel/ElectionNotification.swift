@@ -18,8 +18,13 @@ public struct ElectionNotification: Hashable, Sendable {
     public var configuration: [UInt8]?
 
     public init(
-        state: State, leader: ServerID, zxid: Zxid, electionEpoch: Int64, peerEpoch: Int64,
-        version: Int32 = 2, configuration: [UInt8]? = []
+        state: State,
+        leader: ServerID,
+        zxid: Zxid,
+        electionEpoch: Int64,
+        peerEpoch: Int64,
+        version: Int32 = 2,
+        configuration: [UInt8]? = []
     ) {
         self.state = state
         self.leader = leader

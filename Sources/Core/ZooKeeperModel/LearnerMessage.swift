@@ -48,8 +48,11 @@ public struct LearnerInfo: Hashable, Sendable {
     public var protocolVersion: Int32
     public var configurationVersion: Int64
     public init(
-        server: ServerID, isObserver: Bool, acceptedEpoch: Int64,
-        protocolVersion: Int32 = 0x10000, configurationVersion: Int64 = 0
+        server: ServerID,
+        isObserver: Bool,
+        acceptedEpoch: Int64,
+        protocolVersion: Int32 = 0x10000,
+        configurationVersion: Int64 = 0
     ) {
         self.server = server
         self.isObserver = isObserver
@@ -68,7 +71,10 @@ public struct ForwardedRequest: Hashable, Sendable {
     public var body: [UInt8]
     public var identities: [Identity]
     public init(
-        session: SessionID, cxid: Int32, operationCode: Int32, body: [UInt8],
+        session: SessionID,
+        cxid: Int32,
+        operationCode: Int32,
+        body: [UInt8],
         identities: [Identity]
     ) {
         self.session = session

@@ -39,7 +39,10 @@ public struct CreateRequest: Hashable, Sendable {
     public var flags: Int32
 
     public init(
-        kind: CreateKind = .create2, path: ZnodePath, data: [UInt8]?, acl: [ACL] = .open,
+        kind: CreateKind = .create2,
+        path: ZnodePath,
+        data: [UInt8]?,
+        acl: [ACL] = .open,
         flags: Int32
     ) {
         self.kind = kind
@@ -49,7 +52,10 @@ public struct CreateRequest: Hashable, Sendable {
         self.flags = flags
     }
     public init(
-        kind: CreateKind = .create2, path: ZnodePath, data: [UInt8]?, acl: [ACL] = .open,
+        kind: CreateKind = .create2,
+        path: ZnodePath,
+        data: [UInt8]?,
+        acl: [ACL] = .open,
         mode: CreateMode = .persistent
     ) {
         self.init(kind: kind, path: path, data: data, acl: acl, flags: mode.rawValue)
@@ -69,9 +75,13 @@ public struct WatchRegistrations: Hashable, Sendable {
     public var isSecondVersion: Bool
 
     public init(
-        relativeZxid: Zxid, data: [ZnodePath] = [], exist: [ZnodePath] = [],
-        child: [ZnodePath] = [], persistent: [ZnodePath] = [],
-        persistentRecursive: [ZnodePath] = [], isSecondVersion: Bool = false
+        relativeZxid: Zxid,
+        data: [ZnodePath] = [],
+        exist: [ZnodePath] = [],
+        child: [ZnodePath] = [],
+        persistent: [ZnodePath] = [],
+        persistentRecursive: [ZnodePath] = [],
+        isSecondVersion: Bool = false
     ) {
         self.relativeZxid = relativeZxid
         self.data = data

@@ -53,8 +53,12 @@ public struct ConnectRequest: Hashable, Sendable {
     /// Clients before 3.4 send no read-only flag and expect none back.
     public var hasReadOnlyFlag: Bool
     public init(
-        lastZxidSeen: Zxid, timeout: Int32, session: SessionID, password: [UInt8]?,
-        readOnly: Bool = false, hasReadOnlyFlag: Bool = true
+        lastZxidSeen: Zxid,
+        timeout: Int32,
+        session: SessionID,
+        password: [UInt8]?,
+        readOnly: Bool = false,
+        hasReadOnlyFlag: Bool = true
     ) {
         self.lastZxidSeen = lastZxidSeen
         self.timeout = timeout
@@ -75,7 +79,10 @@ public struct ConnectResponse: Hashable, Sendable {
     /// Mirrors the request.
     public var hasReadOnlyFlag: Bool
     public init(
-        timeout: Int32, session: SessionID, password: [UInt8], readOnly: Bool = false,
+        timeout: Int32,
+        session: SessionID,
+        password: [UInt8],
+        readOnly: Bool = false,
         hasReadOnlyFlag: Bool = true
     ) {
         self.timeout = timeout

@@ -15,9 +15,17 @@ public struct Stat: Hashable, Sendable {
     public var pzxid: Zxid
 
     public init(
-        czxid: Zxid, mzxid: Zxid, ctime: Timestamp, mtime: Timestamp, version: Int32,
-        cversion: Int32, aversion: Int32, ephemeralOwner: SessionID, dataLength: Int32,
-        numChildren: Int32, pzxid: Zxid
+        czxid: Zxid,
+        mzxid: Zxid,
+        ctime: Timestamp,
+        mtime: Timestamp,
+        version: Int32,
+        cversion: Int32,
+        aversion: Int32,
+        ephemeralOwner: SessionID,
+        dataLength: Int32,
+        numChildren: Int32,
+        pzxid: Zxid
     ) {
         self.czxid = czxid
         self.mzxid = mzxid
@@ -49,8 +57,15 @@ public struct PersistedStat: Hashable, Sendable {
     public var pzxid: Zxid
 
     public init(
-        czxid: Zxid, mzxid: Zxid, ctime: Timestamp, mtime: Timestamp, version: Int32,
-        cversion: Int32, aversion: Int32, ephemeralOwner: Int64, pzxid: Zxid
+        czxid: Zxid,
+        mzxid: Zxid,
+        ctime: Timestamp,
+        mtime: Timestamp,
+        version: Int32,
+        cversion: Int32,
+        aversion: Int32,
+        ephemeralOwner: Int64,
+        pzxid: Zxid
     ) {
         self.czxid = czxid
         self.mzxid = mzxid

@@ -11,7 +11,11 @@ public struct Transaction: Hashable, Sendable {
     public var digest: TreeDigestValue?
 
     public init(
-        session: SessionID, cxid: Int32, zxid: Zxid, time: Timestamp, body: TransactionBody,
+        session: SessionID,
+        cxid: Int32,
+        zxid: Zxid,
+        time: Timestamp,
+        body: TransactionBody,
         digest: TreeDigestValue? = nil
     ) {
         self.session = session
@@ -46,7 +50,11 @@ public struct CreateTransaction: Hashable, Sendable {
     public var kind: CreateKind
 
     public init(
-        path: ZnodePath, data: [UInt8]?, acl: [ACL], isEphemeral: Bool, parentCVersion: Int32,
+        path: ZnodePath,
+        data: [UInt8]?,
+        acl: [ACL],
+        isEphemeral: Bool,
+        parentCVersion: Int32,
         kind: CreateKind = .create
     ) {
         self.path = path

@@ -61,8 +61,7 @@ extension ZnodePath {
         if bytes.count == 1 { return nil }
         if bytes[bytes.count - 1] == Self.slash { return "the path ends with /" }
         var elementStart = 1
-        for index in 1...bytes.count {
-            guard index == bytes.count || bytes[index] == Self.slash else { continue }
+        for index in 1...bytes.count where index == bytes.count || bytes[index] == Self.slash {
             let element = bytes[elementStart..<index]
             if element.isEmpty { return "the path has an empty element" }
             if element.elementsEqual([0x2E]) || element.elementsEqual([0x2E, 0x2E]) {
