@@ -27,11 +27,21 @@ extension MountedTree {
         if change.modificationTime != nil || change.accessTime != nil {
             // A touch ends the waiting of a deferred creation.
             try awaitPublication(&job, of: node.handles)
+        } else if let mode = change.mode, node.deferred != nil, !isAsCreated(node, mode) {
+            // Nothing can be said of a mode before there is an ACL.
+            try awaitPublication(&job, of: node.handles)
         }
         if nodes[id]?.deferred == nil {
             let path = node.key.path
             guard let znode = try inspect(&job, path) else { throw .failed(.stale) }
-            if let mode = change.mode { try changeMode(&job, znode, mode & 0o7777) }
+            if let mode = change.mode {
+                try changeMode(
+                    &job,
+                    znode,
+                    mode & 0o7777,
+                    isAsCreated: isAsCreated(node, mode)
+                )
+            }
             try changeOwner(znode, change, caller)
             var stat = znode.stat
             if isTouched, change.size == nil, job.publication != .done {
@@ -95,10 +105,18 @@ extension MountedTree {
 
     // MARK: Mode and owner
 
+    /// Whether this is the mode that an open handle created the file with. Programs that install
+    /// files create them narrow and say so again before they open them to others; a wish for privacy
+    /// is what is still said after the close.
+    private func isAsCreated(_ node: Node, _ mode: UInt32) -> Bool {
+        node.handles.contains { files[$0]?.file?.createdMode == mode & 0o7777 }
+    }
+
     private mutating func changeMode(
         _ job: inout Job,
         _ znode: Znode,
-        _ mode: UInt32
+        _ mode: UInt32,
+        isAsCreated: Bool
     ) throws(Stop) {
         let isSticky = znode.makesEphemerals
         if kind(znode) == .directory {
@@ -120,8 +138,12 @@ extension MountedTree {
                 return
             }
         }
-        let shown = attributes(key(znode, .itself, kind(znode)), of: znode).permissions
-        if mode & 0o077 == 0, shown & 0o077 != 0, !settings.ignoresPermissions {
+        let isOpen = fileMode(znode.permissions) & 0o077 != 0
+        if mode & 0o077 == 0, isOpen, isAsCreated {
+            remembered.change(znode.path, znode.stat) { $0.mode = mode | 0o044 }
+            return
+        }
+        if mode & 0o077 == 0, isOpen, !settings.ignoresPermissions {
             guard !settings.identities.isEmpty else {
                 log(
                     .warning,

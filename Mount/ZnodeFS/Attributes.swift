@@ -41,7 +41,11 @@ extension MountedTree {
             permissions = znode.makesEphemerals ? 0o1777 : directoryMode(znode.permissions)
         case (_, .regular):
             permissions = fileMode(znode.permissions)
-            if let mode = memory?.mode { permissions |= mode & 0o111 }
+            if let mode = memory?.mode {
+                permissions |= mode & 0o111
+                // Remembered only once the ACL says so.
+                if mode & 0o077 == 0 { permissions &= 0o700 }
+            }
         }
         let changed = Self.time(znode.stat.mtime)
         return FileAttributes(

@@ -11,6 +11,7 @@ extension MountedTree {
         _ job: inout Job,
         _ parent: NodeID,
         _ name: [UInt8],
+        _ mode: UInt32,
         _ flags: OpenFlags,
         _ caller: Caller
     ) throws(Stop) -> FileReply {
@@ -18,7 +19,7 @@ extension MountedTree {
         let isExclusive = flags.contains(.exclusive)
         switch place.facet {
         case .itself: break
-        case .data: return try createData(&job, place, flags)
+        case .data: return try createData(&job, place, flags, caller)
         case .stat, .watch, .directory, .here, .control, .status, .log:
             throw .failed(isExclusive ? .exists : .accessDenied)
         }
@@ -34,14 +35,15 @@ extension MountedTree {
             let key = key(znode, .itself, .regular)
             let file = try openedFile(&job, nil, key, flags)
             let entry = entry(znode, .itself)
-            return try created(entry, file)
+            return try created(entry, file, caller)
         }
         if let id = nodes.deferredNode(place.path), let node = nodes[id] {
             if isExclusive { throw .failed(.exists) }
             let entry = entry(node.key, deferredAttributes(node))
             return try created(
                 entry,
-                RegularFile(flags: flags, base: Snapshot(data: nil, stat: nil))
+                RegularFile(flags: flags, base: Snapshot(data: nil, stat: nil)),
+                caller
             )
         }
         let isEphemeral = try creationParent(&job, place.path)
@@ -57,7 +59,13 @@ extension MountedTree {
                 flags: flags,
                 base: Snapshot(data: [], stat: znode.stat)
             )
-            return try created(entry(znode, .itself), file, truncates: false)
+            return try created(
+                entry(znode, .itself),
+                file,
+                caller,
+                mode: mode,
+                truncates: false
+            )
         }
         let key = NodeKey(czxid: .zero, path: place.path, facet: .itself, kind: .regular)
         let attributes = attributes(
@@ -82,16 +90,23 @@ extension MountedTree {
         return try created(
             entry,
             RegularFile(flags: flags, base: Snapshot(data: nil, stat: nil)),
+            caller,
+            mode: mode,
             truncates: false
         )
     }
 
     private mutating func created(
         _ entry: Entry,
-        _ file: RegularFile,
+        _ opened: RegularFile,
+        _ caller: Caller,
+        mode: UInt32? = nil,
         truncates: Bool = true
     ) throws(Stop) -> FileReply {
         guard let id = entry.node else { throw .failed(.inputOutput) }
+        var file = opened
+        file.opener = caller.thread
+        file.createdMode = mode.map { $0 & 0o7777 }
         let handle = truncates ? try addOpened(id, file) : try addFile(id, .file(file))
         return .created(entry, handle, [.directIO])
     }
@@ -100,36 +115,45 @@ extension MountedTree {
     private mutating func createData(
         _ job: inout Job,
         _ place: Place,
-        _ flags: OpenFlags
+        _ flags: OpenFlags,
+        _ caller: Caller
     ) throws(Stop) -> FileReply {
         guard let znode = try inspect(&job, place.path) else { throw .failed(.noEntry) }
         let isExclusive = flags.contains(.exclusive)
         if isExclusive {
             guard znode.content == .null else { throw .failed(.exists) }
-            let stat = try change(&job, znode, to: [])
+            let stat = try change(
+                &job,
+                znode,
+                to: [],
+                keepsDirectory: turnsToFile(znode, with: [])
+            )
             var made = znode
             made.stat = stat
             made.content = .empty
             let file = RegularFile(flags: flags, base: Snapshot(data: [], stat: stat))
-            return try created(entry(made, .data), file, truncates: false)
+            return try created(entry(made, .data), file, caller, truncates: false)
         }
         var opening = flags
         if znode.content == .null { opening.insert(.truncate) }
         let file = try openedFile(&job, nil, key(znode, .data, .regular), opening)
-        return try created(entry(znode, .data), file)
+        return try created(entry(znode, .data), file, caller)
     }
 
     /// One compare-and-set of a znode's data, settled where its answer is lost.
     mutating func change(
         _ job: inout Job,
         _ znode: Znode,
-        to data: [UInt8]?
+        to data: [UInt8]?,
+        keepsDirectory: Bool = false
     ) throws(Stop) -> Stat {
         let answers = try ask(
             &job,
-            .setData(znode.path, data: data, version: znode.stat.version)
+            keepsDirectory
+                ? Self.keepingDirectory(znode.path, data, znode.stat.version)
+                : .setData(znode.path, data: data, version: znode.stat.version)
         )
-        switch answers.first {
+        switch Self.changed(answers.first) {
         case .success(.stat(let stat)):
             facts.learn(znode.path, stat, ContentKind(data))
             return stat
@@ -144,6 +168,63 @@ extension MountedTree {
             )
         case let other: throw .failed(failure(other))
         }
+    }
+
+    // MARK: Data of a directory
+
+    /// The setting of a file's data, or of a directory's through `@data`, by compare-and-set.
+    func setting(
+        _ facet: Facet,
+        _ path: ZnodePath,
+        before content: [UInt8]?,
+        _ stat: Stat,
+        to data: [UInt8]
+    ) -> Operation {
+        let znode = Znode(
+            path: path,
+            stat: stat,
+            content: ContentKind(content),
+            permissions: .all
+        )
+        return facet == .data && turnsToFile(znode, with: data)
+            ? Self.keepingDirectory(path, data, stat.version)
+            : .setData(path, data: data, version: stat.version)
+    }
+
+    /// Whether a directory would be a file with this data. An ephemeral cannot be kept from it.
+    private func turnsToFile(_ znode: Znode, with data: [UInt8]) -> Bool {
+        guard kind(znode) == .directory, !znode.isEphemeral else { return false }
+        var after = znode
+        after.content = ContentKind(data)
+        return kind(after) == .regular
+    }
+
+    /// A kind turns from file to directory and never back, so data for a directory that never had a
+    /// child comes together with one that is gone in the same transaction: nobody sees it, and
+    /// cversion says for good that this is a directory.
+    private static func keepingDirectory(
+        _ path: ZnodePath,
+        _ data: [UInt8]?,
+        _ version: Int32
+    ) -> Operation {
+        let child = path.appending([UInt8(ascii: "-")])
+        return .multi([
+            .create(CreateRequest(path: child, data: nil, acl: .open, mode: .persistent)),
+            .delete(child, version: -1),
+            .setData(path, data: data, version: version),
+        ])
+    }
+
+    /// The outcome of a setting, whichever form it took.
+    static func changed(_ result: Result<Response, ErrorCode>) -> Result<Response, ErrorCode> {
+        guard case .success(.multi(let results)) = result else { return result }
+        for case .failure(let code) in results where code != .ok && code != .runtimeInconsistency {
+            return .failure(code == .nodeExists ? .badVersion : code)
+        }
+        guard case .success(let last)? = results.last else {
+            return .failure(.runtimeInconsistency)
+        }
+        return .success(last)
     }
 
     func checkName(_ path: ZnodePath) throws(Stop) {

@@ -41,6 +41,14 @@ extension MountedTree {
                     base.isEmpty
                     ? Place(path: directory, facet: facet == .directory ? .here : facet)
                     : Place(path: directory.appending(base), facet: facet)
+            case .versionFacet(let base, let plain):
+                // A copy of a file that is really called `logo@v2` arrives as that, as long as there
+                // is no `logo` whose version this could be.
+                guard try inspect(&job, directory.appending(base)) == nil else {
+                    log(.warning, "\(directory.appending(name)): this facet is not served yet")
+                    throw .failed(creates ? .notSupported : .noEntry)
+                }
+                place = Place(path: directory.appending(plain), facet: .itself)
             case .unservedFacet:
                 log(.warning, "\(directory.appending(name)): this facet is not served yet")
                 throw .failed(creates ? .notSupported : .noEntry)
@@ -153,7 +161,8 @@ extension MountedTree {
                 }
             case (.getACL(let path), .failure(.noAuth)):
                 if let index = paths.firstIndex(of: path), let stat = stats[index] {
-                    facts.learn(path, stat, Permissions.all)
+                    // Who may not even see the ACL may neither read nor administer.
+                    facts.learn(path, stat, [.write, .create, .delete])
                 }
             case (_, let other): throw .failed(failure(other))
             }
@@ -287,6 +296,16 @@ extension MountedTree {
         guard let node = nodes[id] else { throw .failed(.stale) }
         if node.deferred != nil { return .attributes(deferredAttributes(node), validity: .zero) }
         if node.isUnlinked { return .attributes(try unlinkedAttributes(id), validity: .zero) }
+        if id == .root, !isConnected, job.transcript.isEmpty, let stat = node.stat {
+            // umount(8), df and cd ask for the root first: they need not wait for the ensemble.
+            let znode = Znode(
+                path: node.key.path,
+                stat: stat,
+                content: node.content,
+                permissions: node.permissions
+            )
+            return .attributes(attributes(node.key, of: znode), validity: .zero)
+        }
         switch node.key.facet {
         case .control, .status, .log, .watch:
             return .attributes(virtualAttributes(node.key), validity: .zero)

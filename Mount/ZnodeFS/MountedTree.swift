@@ -200,14 +200,14 @@ extension MountedTree {
         case .rename(let parent, let name, let newParent, let newName, let flags):
             return try rename(&job, parent, name, newParent, newName, flags)
         case .link: throw .failed(.notPermitted)
-        case .open(let node, let flags): return try open(&job, node, flags)
-        case .create(let parent, let name, _, let flags):
-            return try create(&job, parent, name, flags, caller)
+        case .open(let node, let flags): return try open(&job, node, flags, caller)
+        case .create(let parent, let name, let mode, let flags):
+            return try create(&job, parent, name, mode, flags, caller)
         case .read(_, let handle, let offset, let size):
             return try read(&job, request, handle, offset, size)
         case .write(_, let handle, let offset, let bytes):
             return try write(request, handle, offset, bytes)
-        case .flush(_, let handle, _): return try flush(request, handle)
+        case .flush(_, let handle, _): return try flush(request, handle, caller)
         case .release(_, let handle): return release(handle)
         case .sync(_, let handle, _): return try synchronize(&job, handle)
         case .openDirectory(let node): return try openDirectory(&job, node)

@@ -30,6 +30,9 @@ enum ParsedName: Hashable, Sendable {
     case facet(base: [UInt8], Facet)
     /// A facet that the design names and this build does not serve.
     case unservedFacet
+    /// A view of one version of `base`, which this build does not serve; else, as long as there is no
+    /// `base`, the name `plain` as it stands.
+    case versionFacet(base: [UInt8], plain: [UInt8])
     /// Stands for a longer znode name of the same directory.
     case shortened
     case tooLong
@@ -47,7 +50,14 @@ enum ParsedName: Hashable, Sendable {
         }
         if facets, let (base, facet) = Self.splitFacet(name) {
             guard let facet else {
-                self = .unservedFacet
+                let isVersion = name[base.count...].dropFirst().first == UInt8(ascii: "v")
+                if isVersion, !base.isEmpty, Self.splitFacet(base) == nil,
+                    let base = Self.unescape(base), let plain = Self.unescape(name)
+                {
+                    self = .versionFacet(base: base, plain: plain)
+                } else {
+                    self = .unservedFacet
+                }
                 return
             }
             // A base that reads as a facet itself is not how any znode is shown.

@@ -12,7 +12,9 @@ enum PublicationPlan: Hashable, Sendable {
 ///
 /// A write whose length is no multiple of 4096 publishes what its handle holds and is answered when a
 /// quorum has it; one that is a multiple is part of a stream of blocks and answered at once, held until
-/// such a write, fsync, close or a second of quiet. A publication is a compare-and-set over a known
+/// such a write, fsync, close or a second of quiet. Many small writes in a row would send the whole
+/// file with each: once a handle has sent several times its size, a write that closely follows
+/// another is answered at once and published with its successors a tenth of a second later. A publication is a compare-and-set over a known
 /// version: when another was faster the newest version is read and the edits are applied to that, after
 /// a jittered pause, until it is done or interrupted. While one is on its way further edits gather
 /// and become the next.
@@ -39,12 +41,18 @@ extension MountedTree {
             flags.writes, let path = nodes[id]?.key.path
         else { throw .failed(.badDescriptor) }
         if files[handle]?.file?.isStale == true { throw .failed(.stale) }
+        if let refusal = files[handle]?.file?.refusal { throw .failed(refusal) }
         guard offset >= 0 else { throw .failed(.invalidArgument) }
         if bytes.isEmpty { return .written(0) }
         let edit: Edit =
             flags.contains(.append)
             ? .append(bytes) : .write(offset: Int(offset), bytes: bytes)
-        try checkLength(handle, id, edit, path)
+        do {
+            try checkLength(handle, id, edit, path)
+        } catch {
+            giveUpHeld(handle, error)
+            throw error
+        }
         if var content = nodes[id]?.detached {
             edit.apply(to: &content)
             nodes.setDetached(id, content: content)
@@ -53,13 +61,21 @@ extension MountedTree {
         try tellFailure(handle)
         let isSynchronous = flags.rawValue & 0o10000 != 0  // O_DSYNC, also part of O_SYNC
         let isBlock = bytes.count % Self.blockSize == 0 && !isSynchronous
-        let quietAt = now.instant + Self.quiet
+        let isGrouped =
+            !isBlock && !isSynchronous && files[handle]?.file?.isRapid(at: now.instant) == true
+        let now = now.instant
+        var deadline = now + Self.quiet
         files[handle]?.withFile {
-            $0.add(edit, request: isBlock ? nil : request)
-            $0.quietAt = quietAt
+            $0.add(edit, request: isBlock || isGrouped ? nil : request)
+            if isGrouped {
+                deadline = $0.groupEndsAt ?? now + $0.groupWindow
+                $0.groupEndsAt = deadline
+            } else {
+                $0.quietAt = deadline
+            }
         }
-        if isBlock {
-            noteDeadline(quietAt)
+        if isBlock || isGrouped {
+            noteDeadline(deadline)
             return .written(bytes.count)
         }
         wait(request, handle, .written(bytes.count))
@@ -78,6 +94,23 @@ extension MountedTree {
         guard let length = edit.length(after: present), length <= dataLimit(path) else {
             throw .failed(.fileTooBig)
         }
+    }
+
+    /// A stream that cannot be whole leaves the old value whole: what it held is not published by its
+    /// close, and no later write of this handle goes on from it.
+    private mutating func giveUpHeld(_ handle: FileHandle, _ stop: Stop) {
+        guard case .failed(let errno) = stop, let id = files[handle]?.node else { return }
+        let isDeferred = nodes[id]?.deferred != nil
+        let hasHeld = files[handle]?.withFile { $0.giveUpHeld(errno) } ?? false
+        guard hasHeld || isDeferred else { return }
+        if isDeferred, nodes[id]?.handles == [handle],
+            files[handle]?.file?.publisher == nil
+        {
+            files[handle]?.withFile { $0.refusal = errno }
+            giveUpCreation(id)
+        }
+        let path = nodes[id]?.key.path.description ?? "?"
+        log(.error, "\(path): larger than the servers take; what was held of it is given up")
     }
 
     /// The failure of an earlier publication that nobody has heard of.
@@ -104,10 +137,22 @@ extension MountedTree {
         publishSoon(handle)
     }
 
-    mutating func flush(_ request: FileRequestID, _ handle: FileHandle) throws(Stop) -> FileReply {
-        guard let hasWrites = files[handle]?.file?.hasWrites else { return .done }
+    /// A close waits for what was written. A lone O_TRUNC or creation waits for the second close by
+    /// the thread that opened the file: shells close a duplicate of the descriptor before the command
+    /// runs, and the one that the command wrote to after it.
+    mutating func flush(
+        _ request: FileRequestID,
+        _ handle: FileHandle,
+        _ caller: Caller
+    ) throws(Stop) -> FileReply {
+        guard let file = files[handle]?.file else { return .done }
+        var publishes = file.hasWrites
+        if caller.thread == file.opener {
+            files[handle]?.withFile { $0.openerFlushes += 1 }
+            if file.openerFlushes > 0, needsPublication(handle) { publishes = true }
+        }
         try tellFailure(handle)
-        guard hasWrites else { return .done }
+        guard publishes else { return .done }
         wait(request, handle, .done, isFlush: true)
         throw .held
     }
@@ -171,6 +216,7 @@ extension MountedTree {
             $0.flightWaiters = $0.waiters
             $0.waiters = []
             $0.quietAt = nil
+            $0.groupEndsAt = nil
         }
     }
 
@@ -259,7 +305,7 @@ extension MountedTree {
         let path = job.places[0].path
         key.path = path
         // What an O_TRUNC starts from does not matter, only its version.
-        let startsEmpty = file.flight.first?.edit == .truncate(0)
+        let startsEmpty = file.flight.first?.edit == .truncate(0) && key.facet != .data
         let base =
             onBase ? file.base : try newest(&job, key, watch: true, onlyVersion: startsEmpty)
         guard let before = base.stat else { throw .failed(.inputOutput) }
@@ -277,12 +323,12 @@ extension MountedTree {
         let answers = try ask(
             &job,
             [
-                .setData(path, data: data, version: before.version),
+                setting(key.facet, path, before: base.data, before, to: data),
                 .exists(path, watch: true),
             ]
         )
         let stat: Stat
-        switch answers.first {
+        switch Self.changed(answers.first) {
         case .success(.stat(let changed)): stat = changed
         case .failure(.badVersion): throw file.pinnedVersion == nil ? .again : .failed(.stale)
         case .failure(.noNode): throw .failed(.stale)
@@ -313,7 +359,10 @@ extension MountedTree {
 
     private mutating func landed(_ handle: FileHandle, _ base: Snapshot, isCurrent: Bool) {
         counters.publications += 1
+        let now = now.instant
         files[handle]?.withFile {
+            $0.landedAt = now
+            $0.publishedBytes += base.bytes.count
             $0.base = base
             $0.flight = []
             $0.isCurrent = isCurrent
@@ -340,7 +389,9 @@ extension MountedTree {
                 $0.sawEnd = true
                 if waiters.isEmpty { $0.failure = failure }
             }
-            if $0.edits.contains(where: { !$0.isOpening }), $0.quietAt == nil {
+            if $0.edits.contains(where: { !$0.isOpening }), $0.quietAt == nil,
+                $0.groupEndsAt == nil
+            {
                 $0.quietAt = quietAt
             }
         }
@@ -482,8 +533,13 @@ extension MountedTree {
     mutating func wakeFiles() {
         for handle in files.keys.sorted() {
             guard let file = files[handle]?.file else { continue }
-            if let at = file.quietAt, at <= now.instant {
-                files[handle]?.withFile { $0.quietAt = nil }
+            let isQuiet = file.quietAt.map { $0 <= now.instant } ?? false
+            let hasGathered = file.groupEndsAt.map { $0 <= now.instant } ?? false
+            if isQuiet || hasGathered {
+                files[handle]?.withFile {
+                    $0.quietAt = nil
+                    $0.groupEndsAt = nil
+                }
                 if file.hasWrites { publishSoon(handle) }
             }
             if let at = file.flushesEndAt, at <= now.instant {
@@ -512,7 +568,7 @@ extension MountedTree {
         var earliest: Instant?
         for open in files.values {
             guard let file = open.file else { continue }
-            for case let at? in [file.quietAt, file.flushesEndAt] {
+            for case let at? in [file.quietAt, file.groupEndsAt, file.flushesEndAt] {
                 earliest = min(earliest ?? at, at)
             }
         }

@@ -11,7 +11,8 @@ extension MountedTree {
     mutating func open(
         _ job: inout Job,
         _ id: NodeID,
-        _ flags: OpenFlags
+        _ flags: OpenFlags,
+        _ caller: Caller
     ) throws(Stop) -> FileReply {
         guard let node = nodes[id] else { throw .failed(.stale) }
         if node.key.kind == .symbolicLink { throw .failed(.loop) }
@@ -35,7 +36,8 @@ extension MountedTree {
         }
         if node.key.kind == .directory { throw .failed(.isDirectory) }
         if changes, settings.readOnly { throw .failed(.readOnlyFileSystem) }
-        let file = try openedFile(&job, id, node.key, flags)
+        var file = try openedFile(&job, id, node.key, flags)
+        file.opener = caller.thread
         return .opened(try addOpened(id, file), [.directIO])
     }
 
@@ -64,7 +66,7 @@ extension MountedTree {
             &job,
             key,
             watch: flags.writes,
-            onlyVersion: flags.contains(.truncate)
+            onlyVersion: flags.contains(.truncate) && key.facet != .data
         )
         var file = RegularFile(flags: flags, base: snapshot)
         file.isCurrent = flags.writes

@@ -91,10 +91,22 @@ struct RegularFile: Sendable {
     var waiters: [PublicationWaiter] = []
     /// When held blocks are published although nobody asks: 1 s after the last write.
     var quietAt: Instant?
+    /// When the grouped writes of a rapid sequence are published, however many follow.
+    var groupEndsAt: Instant?
+    /// When the last publication of this handle landed, and how many bytes all of them carried.
+    var landedAt: Instant?
+    var publishedBytes = 0
     /// While the ensemble is away: when flushes are let go.
     var flushesEndAt: Instant?
     /// The failure of a publication that nobody waited for; told to the next who asks.
     var failure: Errno?
+    /// Held data was given up for this reason, so that no later write may go on from it.
+    var refusal: Errno?
+    /// The thread that opened it, and how often it has closed a descriptor of it.
+    var opener: Int32 = 0
+    var openerFlushes = 0
+    /// The mode that the creating open asked for.
+    var createdMode: UInt32?
     /// Unsent data of an earlier session may only be written over the version it began from.
     var pinnedVersion: Int32?
     /// The ephemeral behind this handle went with its session.
@@ -123,6 +135,35 @@ struct RegularFile: Sendable {
     mutating func add(_ edit: Edit, request: FileRequestID?, isOpening: Bool = false) {
         edit.apply(to: &view)
         edits.append(PendingEdit(edit: edit, request: request, isOpening: isOpening))
+    }
+
+    /// Whether the next small write may be answered before it is published: it follows another
+    /// closely, and this handle has already filled the servers' logs with several times the file.
+    func isRapid(at now: Instant) -> Bool {
+        guard let landedAt, now < landedAt + Self.groupWindow else { return false }
+        return publishedBytes > max(Self.freeBytes, 4 * view.count)
+    }
+
+    /// A rapid sequence is published this often; where that is still too much for the servers' logs,
+    /// as seldom as a stream of blocks.
+    var groupWindow: Duration {
+        publishedBytes > max(Self.freeBytes, 6 * view.count) ? .seconds(1) : Self.groupWindow
+    }
+    static let groupWindow = Duration.milliseconds(100)
+    /// So much may be published one write at a time, however small the file.
+    static let freeBytes = 16_384
+
+    /// Gives up what is held and was acknowledged to nobody but as part of a stream.
+    mutating func giveUpHeld(_ reason: Errno) -> Bool {
+        guard waiters.isEmpty, !edits.isEmpty else { return false }
+        edits = []
+        quietAt = nil
+        groupEndsAt = nil
+        refusal = reason
+        isCurrent = false
+        sawEnd = true
+        rebuildView()
+        return true
     }
 
     /// Gives up the edits of one write that were not sent.

@@ -43,9 +43,17 @@ struct MountTests {
         defer { workspace.tearDown() }
         let server = try ServerProcess(kind, in: workspace)
         let one = try MountProcess(
-            server.address, in: workspace, name: "one", options: ["timeout=1"])
+            server.address,
+            in: workspace,
+            name: "one",
+            options: ["timeout=1"]
+        )
         let two = try MountProcess(
-            server.address, in: workspace, name: "two", options: ["timeout=1"])
+            server.address,
+            in: workspace,
+            name: "two",
+            options: ["timeout=1"]
+        )
         #expect(shell("mkdir -m 1777 \(one.path("election"))").status == 0)
         let elect = "mkdir \"$1/election/leader\" 2>/dev/null && echo won || echo lost"
         let first = run(["bash", "-c", elect, "-", one.mountPoint])
@@ -70,11 +78,12 @@ struct MountTests {
             exec 3<\(mount.path("x@watch"))
             echo 2 > \(mount.path("x"))
             timeout 10 head -n 1 <&3
-            """)
+            """
+        )
         #expect(result.status == 0, "\(result.errors)")
         #expect(result.output.hasPrefix("changed "), "\(result.output)")
         #expect(result.output.hasSuffix(" x\n") || result.output.hasSuffix(" /x\n"))
-        let interrupted = shell("timeout -s INT 1 cat \(mount.path("x@watch"))", limit: 10)
+        let interrupted = shell("timeout 1 cat \(mount.path("x@watch"))", limit: 10)
         #expect(interrupted.status == 124, "a signal ends a blocked read")
     }
 
@@ -106,7 +115,8 @@ struct MountTests {
             grep -q version= new@stat
             df . >/dev/null; find . >/dev/null
             test -z "$(find . -name '.fuse_hidden*' -o -name '.zk*')"
-            """)
+            """
+        )
         #expect(result.status == 0, "\(result.errors)\n\(mount.child.log)")
     }
 
@@ -115,7 +125,11 @@ struct MountTests {
         defer { workspace.tearDown() }
         let server = try ServerProcess(.ours, in: workspace)
         let one = try MountProcess(
-            server.address, in: workspace, name: "one", options: ["timeout=30"])
+            server.address,
+            in: workspace,
+            name: "one",
+            options: ["timeout=30"]
+        )
         let two = try MountProcess(server.address, in: workspace, name: "two")
         #expect(shell("mkdir -m 1777 \(one.path("e")); mkdir \(one.path("e/a"))").status == 0)
         #expect(shell("test -d \(two.path("e/a"))").status == 0)
@@ -153,7 +167,9 @@ struct MountTests {
             for n in $(seq 500); do echo two-$n >> \(two.path("log")); done
             wait
             sort \(one.path("log")) | uniq | wc -l; wc -l < \(two.path("log"))
-            """, limit: 120)
+            """,
+            limit: 120
+        )
         #expect(result.output == "1000\n1000\n", "\(result.errors)")
     }
 
@@ -162,9 +178,13 @@ struct MountTests {
         defer { workspace.tearDown() }
         let server = try ServerProcess(.ours, in: workspace)
         let mount = try MountProcess(
-            server.address, in: workspace, options: ["timeout=20"])
+            server.address,
+            in: workspace,
+            options: ["timeout=20"]
+        )
         #expect(
-            shell("mkdir -m 1777 \(mount.path("e")); mkdir \(mount.path("e/me"))").status == 0)
+            shell("mkdir -m 1777 \(mount.path("e")); mkdir \(mount.path("e/me"))").status == 0
+        )
         server.kill()
         try server.launchAgain()
         // Held until the server is back, not refused.

@@ -31,6 +31,8 @@ struct MountWorld {
     var lastRequest: UInt64 = 0
     var lastSession: Int64 = 0x100
     var random: UInt64 = 1
+    /// Whose the next requests are.
+    var thread: Int32 = 1
     let caller = Caller(user: 1000, group: 1000, thread: 1, umask: 0o22)
 
     init(mounts count: Int = 1, _ change: (inout MountSettings) -> Void = { _ in }) {
@@ -221,6 +223,7 @@ struct MountWorld {
         let request = FileRequestID(rawValue: lastRequest)
         mounts[m].waiting.insert(request)
         var caller = self.caller
+        caller.thread = thread
         if root { caller.user = 0 }
         input(m, .kernel(request, operation, caller))
         return request
