@@ -264,7 +264,7 @@ struct MountTestsUnderAttack {
         }
         let before = count()
         eventually("lines are written after the last restart") { count() > before + 5 }
-        FileManager.default.createFile(atPath: acknowledged + ".stop", contents: nil)
+        _ = FileManager.default.createFile(atPath: acknowledged + ".stop", contents: nil)
         eventually("the loop ends") { !loop.isRunning }
         #expect(!loop.log.contains("a read failed"), "\(loop.log)")
         let result = shell(
