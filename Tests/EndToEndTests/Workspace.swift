@@ -86,7 +86,7 @@ final class ChildProcess {
         let output = try #require(FileHandle(forWritingAtPath: log))
         try output.seekToEnd()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = arguments
+        process.arguments = defaultSignals + arguments
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.standardOutput = output
         process.standardError = output
@@ -115,6 +115,10 @@ final class ChildProcess {
     }
 }
 
+/// For env(1). A shell without job control has its background jobs ignore SIGINT, and what is ignored
+/// stays so in all descendants: a test that sends it must not depend on how the tests were started.
+private let defaultSignals = ["--default-signal"]
+
 struct CommandResult {
     var status: Int32
     var output: String
@@ -132,7 +136,7 @@ func run(
 ) -> CommandResult {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = arguments
+    process.arguments = defaultSignals + arguments
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     let base = "/tmp/zkfs-run-\(getpid())-\(UInt64.random(in: 0...(.max)))"
     let outputPath = base + ".out"
