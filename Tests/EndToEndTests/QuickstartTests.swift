@@ -24,18 +24,8 @@ struct QuickstartTests {
         let mountPoint = workspace.path("zk")
         workspace.adoptMount(mountPoint)
         func quickstart(_ arguments: String...) -> CommandResult {
-            // Descriptors that a shell would not have are closed: what quickstart leaves running
-            // would keep open the one by which Foundation sees the end of a process.
             run(
-                [
-                    "bash", "-c",
-                    """
-                    for f in /proc/self/fd/*; do
-                        n=${f##*/}; [ "$n" -le 2 ] || eval "exec $n>&-"
-                    done
-                    exec "$0" "$@"
-                    """, Self.script,
-                ] + arguments,
+                [Self.script] + arguments,
                 limit: 120,
                 environment: ["ZKFS_BIN": bin, "HOME": workspace.directory.path]
             )

@@ -119,6 +119,19 @@ final class ChildProcess {
 /// stays so in all descendants: a test that sends it must not depend on how the tests were started.
 private let defaultSignals = ["--default-signal"]
 
+/// Foundation sees the end of a process by a descriptor that its child inherits. A daemon that the
+/// child leaves running would keep it open, so what a shell would not have is closed first.
+private let closedDescriptors = [
+    "bash", "-c",
+    """
+    for file in /proc/self/fd/*; do
+        number=${file##*/}
+        [ "$number" -le 2 ] || eval "exec $number>&-"
+    done
+    exec "$@"
+    """, "run",
+]
+
 struct CommandResult {
     var status: Int32
     var output: String
@@ -136,7 +149,7 @@ func run(
 ) -> CommandResult {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = defaultSignals + arguments
+    process.arguments = defaultSignals + closedDescriptors + arguments
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     let base = "/tmp/zkfs-run-\(getpid())-\(UInt64.random(in: 0...(.max)))"
     let outputPath = base + ".out"
