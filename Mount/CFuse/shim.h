@@ -4,6 +4,7 @@
 #include <fuse_lowlevel.h>
 #include <stdint.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -40,6 +41,9 @@ static inline void zkfs_syslog(int priority, const char *message) {
 // Swift hides fork because a child of a process with threads can do next to nothing. The one caller
 // runs before any thread exists.
 static inline pid_t zkfs_fork(void) { return fork(); }
+
+// A kernel before 5.9 has no such call; descriptors stay open there.
+static inline void zkfs_close_from(unsigned first) { syscall(SYS_close_range, first, ~0U, 0U); }
 
 static inline int zkfs_name_thread(const char *name) {
     return prctl(PR_SET_NAME, (unsigned long)name, 0, 0, 0);

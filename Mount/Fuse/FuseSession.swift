@@ -208,6 +208,11 @@ package import ZnodeFS
 
 extension FuseSession {
     private func readRequests() {
+        // A process inherits the signal mask of whoever started it, and a blocked signal ends no read.
+        var wake = sigset_t()
+        unsafe sigemptyset(&wake)
+        unsafe sigaddset(&wake, Self.wakeSignal)
+        unsafe pthread_sigmask(SIG_UNBLOCK, &wake, nil)
         var buffer = unsafe fuse_buf()
         var failure: String?
         while unsafe fuse_session_exited(session) == 0 {

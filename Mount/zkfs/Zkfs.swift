@@ -5,6 +5,8 @@ import Fuse
 @main enum Zkfs {
     static func main() {
         let command = MountCommand.parseOrExit()
+        // Before anything of its own is open.
+        if !command.foreground { ProcessFacts.closeInheritedDescriptors() }
         do {
             let plan = try MountPlan(command)
             // Before anything that starts a thread: a forked process has one thread only.

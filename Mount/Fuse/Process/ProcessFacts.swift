@@ -6,6 +6,12 @@ package enum ProcessFacts {
     package static var user: UInt32 { geteuid() }
     package static var group: UInt32 { getegid() }
 
+    /// Lets go of every descriptor but the standard ones that whoever started this process left open:
+    /// a daemon would keep them open for its whole life, and some wait for their end.
+    package static func closeInheritedDescriptors() {
+        zkfs_close_from(3)
+    }
+
     /// Writing to a pipe or socket whose reader has gone is an error then, and not the end.
     package static func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
 
