@@ -11,8 +11,21 @@ struct ZabRandomRunTests {
         var sent: [String: Int]
     }
 
-    static func run(seed: UInt64, voters: Int, observers: Int, steps: Int = 2500) -> Outcome {
-        var world = ZabWorld(seed: seed, voters: voters, observers: observers)
+    static func run(
+        seed: UInt64,
+        voters: Int,
+        observers: Int,
+        groups: [EnsembleConfiguration.Group] = [],
+        weights: [ServerID: Int64] = [:],
+        steps: Int = 2500
+    ) -> Outcome {
+        var world = ZabWorld(
+            seed: seed,
+            voters: voters,
+            observers: observers,
+            groups: groups,
+            weights: weights
+        )
         for index in world.servers.indices { world.start(index) }
         for _ in 0..<steps where world.failures.isEmpty {
             let one = world.random.below(world.servers.count)
@@ -89,6 +102,23 @@ struct ZabRandomRunTests {
             // Alone, a voter has every history that it gives to others.
             if voters == 1, kind == "truncate" || kind == "commit" { continue }
             #expect(sent[kind, default: 0] > 0, "no run sent \(kind)")
+        }
+    }
+
+    @Test func `groups and weights never split the sequence either`() {
+        // Two of three in each of two groups, and a group of one with a bystander.
+        let groups = QuorumTests.groups([1, 2, 3], [4, 5, 6], [7])
+        let weights: [ServerID: Int64] = [ServerID(rawValue: 3): 0, ServerID(rawValue: 5): 3]
+        for seed in 0..<UInt64(40) {
+            let outcome = Self.run(
+                seed: seed,
+                voters: 7,
+                observers: 0,
+                groups: groups,
+                weights: weights
+            )
+            #expect(outcome.failures.isEmpty, "seed \(seed): \(outcome.failures)")
+            #expect(outcome.isLive, "seed \(seed) does not recover")
         }
     }
 

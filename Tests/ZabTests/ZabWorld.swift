@@ -75,7 +75,14 @@ struct ZabWorld {
     var committedLogCapacity: Int
     var sent: [String: Int] = [:]
 
-    init(seed: UInt64, voters: Int, observers: Int = 0, committedLogCapacity: Int = 6) {
+    init(
+        seed: UInt64,
+        voters: Int,
+        observers: Int = 0,
+        groups: [EnsembleConfiguration.Group] = [],
+        weights: [ServerID: Int64] = [:],
+        committedLogCapacity: Int = 6
+    ) {
         random = Random(seed: seed)
         let members = (1...(voters + observers)).map {
             EnsembleConfiguration.Member(id: ServerID(rawValue: Int64($0)), isObserver: $0 > voters)
@@ -84,6 +91,8 @@ struct ZabWorld {
             EnsembleConfiguration(
                 me: $0,
                 members: members,
+                groups: groups,
+                weights: weights,
                 tickTime: .milliseconds(200),
                 initLimit: 10,
                 syncLimit: 5
@@ -376,6 +385,9 @@ struct ZabWorld {
             failures.append("epoch \(epoch) led by \(other + 1) and \(index + 1)")
         }
         establishedBy[epoch] = index
+        if configuration(servers[index].id).weights[servers[index].id] == 0 {
+            failures.append("server \(index + 1) leads epoch \(epoch) without a weight")
+        }
         // Nothing that anybody has delivered may be missing.
         if servers[index].tree.count < agreed.count {
             failures.append("the leader of epoch \(epoch) lacks committed proposals")

@@ -6,8 +6,11 @@ struct Vote: Hashable, Sendable {
     var zxid: Zxid
     var peerEpoch: Int64
 
-    func isBetter(than other: Vote) -> Bool {
-        (peerEpoch, zxid, leader) > (other.peerEpoch, other.zxid, other.leader)
+    /// A candidate that may not lead is worse than any that may.
+    func isBetter(than other: Vote, in quorum: Quorum) -> Bool {
+        guard quorum.mayLead(leader) else { return false }
+        return !quorum.mayLead(other.leader)
+            || (peerEpoch, zxid, leader) > (other.peerEpoch, other.zxid, other.leader)
     }
 }
 
@@ -122,10 +125,10 @@ struct Election: Sendable {
             if notification.electionEpoch > round {
                 round = notification.electionEpoch
                 received.removeAll()
-                proposal = vote.isBetter(than: initial) ? vote : initial
+                proposal = vote.isBetter(than: initial, in: ledger.quorum) ? vote : initial
                 finalizeAt = nil
                 broadcast(ledger, &actions)
-            } else if vote.isBetter(than: proposal) {
+            } else if vote.isBetter(than: proposal, in: ledger.quorum) {
                 proposal = vote
                 finalizeAt = nil
                 broadcast(ledger, &actions)
@@ -155,7 +158,7 @@ struct Election: Sendable {
                 $0.sender == voter && $0.round == round && $0.vote == proposal
             }
         }
-        guard ledger.quorum.isReached(by: agrees) else {
+        guard ledger.quorum.mayLead(proposal.leader), ledger.quorum.isReached(by: agrees) else {
             finalizeAt = nil
             return nil
         }
