@@ -150,7 +150,7 @@ struct QuorumTests {
     }
 
     @Test func `a vote for a server without weight is not taken, whatever its log`() {
-        var peer = Self.peer(1, log: ZabPhaseTests.proposals(1, 1...2))
+        var peer = Self.peer(1, log: ElectionTests.proposals(1, 1...2))
         var actions: [ZabAction] = []
         let now = Instant(nanoseconds: 0)
         for sender in 2...4 as ClosedRange<Int64> {
@@ -172,7 +172,7 @@ struct QuorumTests {
     }
 
     @Test func `a server without weight gives up its own vote for a shorter log`() {
-        var peer = Self.peer(4, log: ZabPhaseTests.proposals(1, 1...9))
+        var peer = Self.peer(4, log: ElectionTests.proposals(1, 1...9))
         var actions: [ZabAction] = []
         for sender in 1...3 as ClosedRange<Int64> {
             peer.handle(

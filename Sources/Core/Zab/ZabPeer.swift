@@ -21,7 +21,7 @@ package import ZooKeeperModel
 /// Reed, Serafini, "Zab: High-performance broadcast for primary-backup systems" (2011); Medeiros,
 /// "ZooKeeper's atomic broadcast protocol" (2012), for the epochs kept apart and the fast election.
 package struct ZabPeer: Sendable {
-    private enum Phase: Sendable {
+    enum Phase: Sendable {
         case stopped
         /// Looking, once the disk has finished rebuilding the database.
         case waitingForDisk
@@ -32,21 +32,14 @@ package struct ZabPeer: Sendable {
         case moving
     }
 
-    /// A learner that connected before this server knew that it leads.
-    private struct EarlyLearner: Sendable {
-        var connection: ConnectionID
-        var info: LearnerMessage?
-    }
-    private static let earlyLearnerLimit = 64
-
     package private(set) var role = ZabRole.looking
-    private var phase = Phase.stopped
-    private var ledger: Ledger
+    private(set) var phase = Phase.stopped
+    private(set) var ledger: Ledger
     /// The election's logical clock; grows as long as the process lives.
     private var round: Int64 = 0
     /// What this server answers to those who look, while it does not.
     private var standing: Standing?
-    private var earlyLearners: [EarlyLearner] = []
+    private var earlyLearners = EarlyLearners()
     /// Lower in tests.
     var lastUsableCounter = Leadership.lastCounter
 
@@ -127,9 +120,10 @@ package struct ZabPeer: Sendable {
         case .installRefused, .truncationRefused:
             ledger.rebuildingRefused()
             look(now, &actions)
-        case .learnerConnected(let connection): keep(connection, &actions)
-        case .fromLearner(let connection, let message): keep(message, from: connection, &actions)
-        case .learnerDisconnected(let connection): forget(connection)
+        case .learnerConnected(let connection): earlyLearners.keep(connection, &actions)
+        case .fromLearner(let connection, let message):
+            earlyLearners.keep(message, from: connection, &actions)
+        case .learnerDisconnected(let connection): earlyLearners.forget(connection)
         case .leaderConnected(let connection):
             actions.append(.close(connection, reason: "not asked for"))
         case .logRead: _ = ledger.logReads.popFirst()
@@ -161,9 +155,10 @@ package struct ZabPeer: Sendable {
             )
         case .electionConnected(let member):
             election.connected(to: member, ledger: ledger, actions: &actions)
-        case .learnerConnected(let connection): keep(connection, &actions)
-        case .fromLearner(let connection, let message): keep(message, from: connection, &actions)
-        case .learnerDisconnected(let connection): forget(connection)
+        case .learnerConnected(let connection): earlyLearners.keep(connection, &actions)
+        case .fromLearner(let connection, let message):
+            earlyLearners.keep(message, from: connection, &actions)
+        case .learnerDisconnected(let connection): earlyLearners.forget(connection)
         case .leaderConnected(let connection):
             actions.append(.close(connection, reason: "not asked for"))
         case .logRead: _ = ledger.logReads.popFirst()
@@ -341,8 +336,7 @@ package struct ZabPeer: Sendable {
         standing = outcome
         role = .preparing
         actions.append(.roleChanged(.preparing))
-        let early = earlyLearners
-        earlyLearners = []
+        let early = earlyLearners.take()
         guard outcome.vote.leader == ledger.me else {
             for learner in early {
                 actions.append(.close(learner.connection, reason: "not leading"))
@@ -425,98 +419,5 @@ package struct ZabPeer: Sendable {
                 )
             )
         )
-    }
-
-    // MARK: - Learners that come early
-
-    private mutating func keep(_ connection: ConnectionID, _ actions: inout [ZabAction]) {
-        guard earlyLearners.count < Self.earlyLearnerLimit else {
-            actions.append(.close(connection, reason: "too many learners"))
-            return
-        }
-        earlyLearners.append(EarlyLearner(connection: connection))
-    }
-
-    private mutating func keep(
-        _ message: LearnerMessage,
-        from connection: ConnectionID,
-        _ actions: inout [ZabAction]
-    ) {
-        guard let index = earlyLearners.firstIndex(where: { $0.connection == connection }) else {
-            return
-        }
-        guard case .learnerInfo = message, earlyLearners[index].info == nil else {
-            earlyLearners.remove(at: index)
-            actions.append(.close(connection, reason: "an introduction out of place"))
-            return
-        }
-        earlyLearners[index].info = message
-    }
-
-    private mutating func forget(_ connection: ConnectionID) {
-        earlyLearners.removeAll { $0.connection == connection }
-    }
-}
-
-// MARK: - Status
-
-extension ZabPeer {
-    private var leadership: Leadership? {
-        guard case .leading(let leadership) = phase else { return nil }
-        return leadership
-    }
-    /// The zxid of the next proposal; valid while leading.
-    package var nextZxid: Zxid { lastProposed.next }
-    package var lastProposed: Zxid {
-        guard case .leading(let leadership) = phase else { return ledger.lastLogged }
-        return leadership.lastProposed
-    }
-    /// The newest delivered proposal, or the newest in the recovered database.
-    package var lastCommitted: Zxid { ledger.lastDelivered }
-    package var lastLogged: Zxid { ledger.lastLogged }
-    package var lastPersisted: Zxid { ledger.lastPersisted }
-    /// The epoch this server's history belongs to.
-    package var currentEpoch: Int64 { ledger.currentEpoch }
-    package var acceptedEpoch: Int64 { ledger.acceptedEpoch }
-
-    // For mntr and srvr; zero unless leading.
-    /// Learner connections that have introduced themselves.
-    package var learnerCount: Int {
-        leadership?.learners.count { $0.stage != .connected } ?? 0
-    }
-    /// Voting followers that hold the leader's history and answer.
-    package var syncedFollowerCount: Int {
-        leadership?.learners.count { $0.stage == .synced && $0.isVoter } ?? 0
-    }
-    package var syncedObserverCount: Int {
-        leadership?.learners.count { $0.stage == .synced && $0.isObserver } ?? 0
-    }
-    /// Proposals waiting for their quorum (leader) or their commit (follower).
-    package var pendingProposalCount: Int { ledger.tail.count }
-
-    package func checkInvariants() {
-        ledger.checkInvariants()
-        switch phase {
-        case .stopped: break
-        case .moving: preconditionFailure("between phases")
-        case .waitingForDisk:
-            precondition(ledger.rebuilding != nil, "waiting for nothing")
-            precondition(role == .looking)
-        case .looking:
-            precondition(role == .looking && ledger.rebuilding == nil)
-        case .leading(let leadership):
-            precondition(role == leadership.role && ledger.rebuilding == nil)
-            precondition(leadership.failure == nil)
-            if leadership.stage == .broadcasting {
-                precondition(leadership.ownsEpoch || ledger.quorum.voters.count > 1)
-                precondition(leadership.lastProposed.epoch == leadership.epoch)
-                precondition(
-                    ledger.tail.allSatisfy { $0.zxid.epoch == leadership.epoch },
-                    "an outstanding proposal of an earlier epoch"
-                )
-            }
-        case .learning(let learning):
-            precondition(role == learning.role(ledger) && learning.failure == nil)
-        }
     }
 }

@@ -1,0 +1,64 @@
+package import ZooKeeperModel
+
+// What others may see of a peer, and what must always hold in it.
+
+extension ZabPeer {
+    private var leadership: Leadership? {
+        guard case .leading(let leadership) = phase else { return nil }
+        return leadership
+    }
+    /// The zxid of the next proposal; valid while leading.
+    package var nextZxid: Zxid { lastProposed.next }
+    package var lastProposed: Zxid {
+        guard case .leading(let leadership) = phase else { return ledger.lastLogged }
+        return leadership.lastProposed
+    }
+    /// The newest delivered proposal, or the newest in the recovered database.
+    package var lastCommitted: Zxid { ledger.lastDelivered }
+    package var lastLogged: Zxid { ledger.lastLogged }
+    package var lastPersisted: Zxid { ledger.lastPersisted }
+    /// The epoch this server's history belongs to.
+    package var currentEpoch: Int64 { ledger.currentEpoch }
+    package var acceptedEpoch: Int64 { ledger.acceptedEpoch }
+
+    // For mntr and srvr; zero unless leading.
+    /// Learner connections that have introduced themselves.
+    package var learnerCount: Int {
+        leadership?.learners.count { $0.stage != .connected } ?? 0
+    }
+    /// Voting followers that hold the leader's history and answer.
+    package var syncedFollowerCount: Int {
+        leadership?.learners.count { $0.stage == .synced && $0.isVoter } ?? 0
+    }
+    package var syncedObserverCount: Int {
+        leadership?.learners.count { $0.stage == .synced && $0.isObserver } ?? 0
+    }
+    /// Proposals waiting for their quorum (leader) or their commit (follower).
+    package var pendingProposalCount: Int { ledger.tail.count }
+
+    package func checkInvariants() {
+        ledger.checkInvariants()
+        switch phase {
+        case .stopped: break
+        case .moving: preconditionFailure("between phases")
+        case .waitingForDisk:
+            precondition(ledger.rebuilding != nil, "waiting for nothing")
+            precondition(role == .looking)
+        case .looking:
+            precondition(role == .looking && ledger.rebuilding == nil)
+        case .leading(let leadership):
+            precondition(role == leadership.role && ledger.rebuilding == nil)
+            precondition(leadership.failure == nil)
+            if leadership.stage == .broadcasting {
+                precondition(leadership.ownsEpoch || ledger.quorum.voters.count > 1)
+                precondition(leadership.lastProposed.epoch == leadership.epoch)
+                precondition(
+                    ledger.tail.allSatisfy { $0.zxid.epoch == leadership.epoch },
+                    "an outstanding proposal of an earlier epoch"
+                )
+            }
+        case .learning(let learning):
+            precondition(role == learning.role(ledger) && learning.failure == nil)
+        }
+    }
+}
