@@ -5,23 +5,25 @@ import Testing
 final class ServerProcess {
     enum Kind: String, CaseIterable, Sendable { case ours, apache }
 
-    let kind: Kind
+    private(set) var kind: Kind
     let port: Int
     let dataDirectory: String
     private let workspace: Workspace
     private let configurationPath: String
     private let name: String
+    private let lines: [String]
     private(set) var child: ChildProcess
 
     var address: String { "127.0.0.1:\(port)" }
 
-    /// Starts the server and waits until it answers.
+    /// Starts the server and, unless it is the member of an ensemble, waits until it answers.
     init(
         _ kind: Kind,
         in workspace: Workspace,
         name: String = "server",
         dataDirectory: String? = nil,
         port: Int? = nil,
+        isMember: Bool = false,
         extra: [String] = []
     ) throws {
         self.kind = kind
@@ -30,20 +32,24 @@ final class ServerProcess {
         self.port = try port ?? Workspace.freePort()
         self.dataDirectory = try dataDirectory ?? workspace.makeDirectory(name + "-data")
         configurationPath = workspace.path(name + ".cfg")
-        var lines = [
-            "tickTime=500", "dataDir=\(self.dataDirectory)", "clientPort=\(self.port)",
-            "clientPortAddress=127.0.0.1", "4lw.commands.whitelist=*", "maxClientCnxns=0",
-            "minSessionTimeout=1000", "maxSessionTimeout=60000",
-        ]
-        if kind == .apache { lines.append("admin.enableServer=false") }
-        lines += extra
-        try (lines.joined(separator: "\n") + "\n").write(
-            toFile: configurationPath,
+        lines =
+            [
+                "tickTime=500", "dataDir=\(self.dataDirectory)", "clientPort=\(self.port)",
+                "clientPortAddress=127.0.0.1", "4lw.commands.whitelist=*", "maxClientCnxns=0",
+                "minSessionTimeout=1000", "maxSessionTimeout=60000",
+            ] + extra
+        try Self.configure(kind, lines, configurationPath)
+        child = try Self.launch(kind, configurationPath, workspace, name)
+        if !isMember { try waitUntilServing() }
+    }
+
+    private static func configure(_ kind: Kind, _ lines: [String], _ path: String) throws {
+        let own = kind == .apache ? ["admin.enableServer=false"] : []
+        try ((lines + own).joined(separator: "\n") + "\n").write(
+            toFile: path,
             atomically: true,
             encoding: .utf8
         )
-        child = try Self.launch(kind, configurationPath, workspace, name)
-        try waitUntilServing()
     }
 
     private static func launch(
@@ -88,8 +94,12 @@ final class ServerProcess {
         child = try Self.launch(kind, configurationPath, workspace, name)
         try waitUntilServing()
     }
-    /// As ``restart()``, without waiting.
-    func launchAgain() throws {
+    /// As ``restart()``, without waiting; perhaps as the other kind, on the same data.
+    func launchAgain(as other: Kind? = nil) throws {
+        if let other {
+            kind = other
+            try Self.configure(kind, lines, configurationPath)
+        }
         child = try Self.launch(kind, configurationPath, workspace, name)
     }
 }

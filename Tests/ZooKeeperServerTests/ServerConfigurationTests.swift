@@ -54,11 +54,6 @@ struct ServerConfigurationTests {
             "zoo.cfg: minSessionTimeout is larger than maxSessionTimeout"
         ),
         (
-            "dataDir=/d\nclientPort=1\nserver.1=a:1:2\nserver.2=b:1:2",
-            "zoo.cfg, line 4: 2 servers are configured;"
-                + " this version serves alone and cannot join an ensemble yet"
-        ),
-        (
             "dataDir=/d\nclientPort=1\nsecureClientPort=2281",
             "zoo.cfg, line 3: secureClientPort=2281: it guards access in a way that this version"
                 + " does not know yet; remove the line only if you can do without it"

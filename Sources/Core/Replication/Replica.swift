@@ -111,6 +111,7 @@ package struct Replica {
         preparation = RequestPreparation(skipACL: configuration.skipACL)
         snapshots = SnapshotWriting(configuration: configuration)
         nextSession = Self.firstSession(configuration)
+        showConfiguration()
     }
 
     /// Takes one input and appends what must be done to `actions`, in order.
@@ -155,6 +156,19 @@ package struct Replica {
             run(.leaderDisconnected(id), &actions)
         }
         resumeReading(&actions)
+    }
+
+    /// Puts what this member knows of the ensemble where clients look for it. No transaction: each
+    /// member does so for itself, and no digest counts it.
+    mutating func showConfiguration() {
+        guard !configuration.ensemble.text.isEmpty else { return }
+        database.tree.setConfiguration(
+            configuration.ensemble.text,
+            version: .zero,
+            time: now.timestamp,
+            changes: &changes
+        )
+        changes.removeAll()
     }
 
     /// The tree as it is now, for checkers and tools.

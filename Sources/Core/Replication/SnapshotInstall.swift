@@ -94,5 +94,6 @@ extension Replica {
         let epochs = (database.acceptedEpoch, database.currentEpoch)
         database = state
         (database.acceptedEpoch, database.currentEpoch) = epochs
+        showConfiguration()
     }
 }

@@ -10,10 +10,15 @@ extension ServerConfiguration {
         ReplicaConfiguration(
             ensemble: EnsembleConfiguration(
                 me: serverID,
-                members: [.init(id: serverID)],
+                members: ensemble.isEnsemble
+                    ? ensemble.members.map { .init(id: $0.id, isObserver: $0.isObserver) }
+                    : [.init(id: serverID)],
+                groups: ensemble.groups,
+                weights: ensemble.weights,
                 tickTime: tickTime,
                 initLimit: initLimit,
-                syncLimit: syncLimit
+                syncLimit: syncLimit,
+                text: Array(ensemble.text.utf8)
             ),
             minimumSessionTimeout: Int32(clamping: minSessionTimeout.wholeMilliseconds),
             maximumSessionTimeout: Int32(clamping: maxSessionTimeout.wholeMilliseconds),

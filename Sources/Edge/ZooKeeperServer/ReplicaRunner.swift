@@ -24,8 +24,11 @@ final class ReplicaRunner {
     private var connections: [ConnectionID: ClientConnection] = [:]
     private var dirty: [ClientConnection] = []
 
-    /// Requests for the disk that wait for the batch under way.
-    private var pendingStorage: [StorageRequest] = []
+    /// Nil for a server alone.
+    private var peers: PeerPorts?
+
+    /// Work for the disk that waits for what it is doing, in order.
+    private var pendingStorage = StorageQueue()
     private var isDiskBusy = false
     /// Old snapshots go when the disk has nothing else to do.
     private var isPurgeDue = false
@@ -64,9 +67,14 @@ final class ReplicaRunner {
             sha1: { Array(Insecure.SHA1.hash(data: $0)) },
             now: now
         )
+        guard configuration.ensemble.isEnsemble else { return }
+        peers = PeerPorts(configuration: configuration, loop: loop, runner: self) { [weak self] in
+            self?.halt($0)
+        }
     }
 
     func start() {
+        peers?.start()
         receive(.start)
         isPurgeDue = configuration.purgeInterval != nil
         finishTurn()
@@ -114,7 +122,9 @@ final class ReplicaRunner {
             index += 1
         }
         dirty.removeAll(keepingCapacity: true)
+        peers?.quorum.flush()
         submitStorage()
+        peers?.quorum.setLeaderPaused(pendingStorage.hasTooManySlices)
         scheduleWake()
     }
 
@@ -143,12 +153,15 @@ final class ReplicaRunner {
         case .pauseReading(let id): connections[id]?.setPaused(true)
         case .resumeReading(let id): connections[id]?.setPaused(false)
         case .storage(let request): pendingStorage.append(request)
-        case .truncate(let zxid): truncate(to: zxid)
+        case .truncate(let zxid): pendingStorage.appendTruncation(to: zxid)
         case .log(let level, let message): log(level, message)
         case .halt(let reason): halt(reason)
-        case .sendNotification, .connectToLeader, .send, .close:
-            // One voter has no peers; the configuration admits no more.
-            preconditionFailure("a standalone server was asked to talk to a peer: \(action)")
+        // One voter alone has nobody to say these to.
+        case .sendNotification(let member, let notification):
+            peers?.election.send(notification, to: member)
+        case .connectToLeader(let leader): peers?.quorum.connect(toLeader: leader)
+        case .send(let id, let message): peers?.quorum.send(message, to: id)
+        case .close(let id, let reason): peers?.quorum.close(id, reason)
         }
     }
 
@@ -176,22 +189,14 @@ final class ReplicaRunner {
             if isPurgeDue { purge() }
             return
         }
-        let batch = pendingStorage
-        pendingStorage.removeAll(keepingCapacity: true)
         isDiskBusy = true
-        submit(.requests(batch))
+        submit(pendingStorage.next())
     }
 
     private func purge() {
         isPurgeDue = false
         isDiskBusy = true
         submit(.purge)
-    }
-
-    private func truncate(to zxid: Zxid) {
-        precondition(!isDiskBusy && pendingStorage.isEmpty, "the log is cut while it is written")
-        isDiskBusy = true
-        submit(.truncate(to: zxid))
     }
 
     private func submit(_ work: DiskThread.Work) {
@@ -248,6 +253,7 @@ final class ReplicaRunner {
         isHalted = true
         timer?.cancel()
         purgeTimer?.cancel()
+        peers?.stop()
         for connection in connections.values.sorted(by: { $0.id < $1.id }) {
             connection.close("the server stops")
         }

@@ -1,3 +1,4 @@
+internal import Platform
 package import ZooKeeperModel
 
 /// What `zoo.cfg` says, with ZooKeeper's names, units and defaults.
@@ -39,11 +40,20 @@ package struct ServerConfiguration: Sendable {
     package var superDigest: String?
     package var extendedTypes = false
     package var digestEnabled = true
+    package var ensemble = EnsembleLines()
+    /// Listen for the other members on all addresses, not only on those of the own line.
+    package var listensOnAllAddresses = false
+    /// How often the ports for the other members are tried at the start, a second apart; 0: for ever.
+    package var portBindAttempts = 3
+    /// How long one attempt to reach another member may take. Shorter than Apache's 5 s: an attempt
+    /// into a partition is given up, and made anew, soon after the partition has healed.
+    package var connectTimeout: Duration = .seconds(2)
+    private var dynamicConfigFile: String?
     package var warnings: [String] = []
 
     package var minSessionTimeout: Duration { givenMinSessionTimeout ?? tickTime * 2 }
     package var maxSessionTimeout: Duration { givenMaxSessionTimeout ?? tickTime * 20 }
-    package var serverID = ServerID(rawValue: 1)
+    package var serverID: ServerID { ensemble.me }
 
     package enum FourLetterWordList: Hashable, Sendable {
         case all
@@ -64,29 +74,41 @@ package struct ConfigurationError: Error, Hashable, Sendable, CustomStringConver
 }
 
 extension ServerConfiguration {
-    /// Reads the text of `zoo.cfg`; `file` is its name, for messages.
-    package init(text: String, file: String) throws(ConfigurationError) {
-        var clientPortSeen = false
-        var servers: [PropertiesFile.Entry] = []
+    /// Reads the text of `zoo.cfg`; `file` is its name, for messages. `readFile` reads the files that it
+    /// refers to: `myid`, and where it has one the file of the members' lines.
+    package init(
+        text: String,
+        file: String,
+        readFile: (String) throws -> String = { try TextFile.read($0, limitBytes: 1 << 20) }
+    ) throws(ConfigurationError) {
+        var clientPortEntry: PropertiesFile.Entry?
+        var members = EnsembleLines.Reader(file: file)
         for entry in PropertiesFile(text).entries {
             let context = EntryContext(file: file, entry: entry)
             let key =
                 entry.key.hasPrefix("zookeeper.")
                 ? String(entry.key.dropFirst("zookeeper.".count)) : entry.key
-            if key.hasPrefix("server.") {
-                servers.append(entry)
-                continue
-            }
-            if key == "clientPort" { clientPortSeen = true }
+            if try members.take(key, entry) { continue }
+            if key == "clientPort" { clientPortEntry = entry }
             try apply(key, context)
         }
         guard !dataDirectory.isEmpty else {
             throw ConfigurationError("\(file): dataDir is missing")
         }
-        guard clientPortSeen || servers.contains(where: { $0.value.contains(";") }) else {
-            throw ConfigurationError("\(file): clientPort is missing")
+        if let dynamicConfigFile {
+            let text = try Self.read(dynamicConfigFile, readFile)
+            for entry in PropertiesFile(text).entries where try !members.take(entry.key, entry) {
+                warnings.append(
+                    "\(dynamicConfigFile), line \(entry.line): \(entry.key) says nothing of the"
+                        + " members; it has no effect"
+                )
+            }
         }
-        try apply(servers, file: file)
+        let identityFile = dataDirectory + "/myid"
+        ensemble = try members.lines(warnings: &warnings) { () throws(ConfigurationError) in
+            try Self.read(identityFile, readFile)
+        }
+        try applyClientPort(of: ensemble.mine, given: clientPortEntry, file: file)
         guard minSessionTimeout <= maxSessionTimeout else {
             throw ConfigurationError(
                 "\(file): minSessionTimeout is larger than maxSessionTimeout"
@@ -94,29 +116,36 @@ extension ServerConfiguration {
         }
     }
 
-    /// One voter alone is a standalone server, as Apache has it; more need the quorum ports.
-    private mutating func apply(
-        _ servers: [PropertiesFile.Entry],
+    private static func read(
+        _ path: String,
+        _ readFile: (String) throws -> String
+    ) throws(ConfigurationError) -> String {
+        do {
+            return try readFile(path)
+        } catch {
+            throw ConfigurationError("\(error)")
+        }
+    }
+
+    private mutating func applyClientPort(
+        of member: MemberLine?,
+        given entry: PropertiesFile.Entry?,
         file: String
     ) throws(ConfigurationError) {
-        guard let first = servers.first else { return }
-        guard servers.count == 1 else {
+        guard let client = member?.client else {
+            guard entry != nil else {
+                throw ConfigurationError("\(file): clientPort is missing")
+            }
+            return
+        }
+        if let entry, clientPort != client.port {
             throw ConfigurationError(
-                "\(file), line \(servers[1].line): \(servers.count) servers are configured;"
-                    + " this version serves alone and cannot join an ensemble yet"
+                "\(file), line \(entry.line): clientPort=\(clientPort): the line of server"
+                    + " \(serverID) says \(client.port)"
             )
         }
-        let context = EntryContext(file: file, entry: first)
-        guard let id = Int64(first.key.drop { $0 != "." }.dropFirst()), id >= 0 else {
-            throw context.error("the server's number is not a number")
-        }
-        serverID = ServerID(rawValue: id)
-        guard let semicolon = first.value.firstIndex(of: ";") else { return }
-        let client = first.value[first.value.index(after: semicolon)...]
-        guard let portText = client.split(separator: ":").last, let port = Int(portText),
-            (1...65535).contains(port)
-        else { throw context.error("the client port is not a port number") }
-        clientPort = port
+        clientPort = client.port
+        if client.host != "0.0.0.0" { clientPortAddress = client.host }
     }
 
     private mutating func apply(
@@ -135,6 +164,16 @@ extension ServerConfiguration {
             tickTime = .milliseconds(try context.integer(in: 1...10_000_000))
         case "initLimit": initLimit = try context.integer(in: 1...1_000_000)
         case "syncLimit": syncLimit = try context.integer(in: 1...1_000_000)
+        case "quorumListenOnAllIPs": listensOnAllAddresses = try context.boolean()
+        case "electionPortBindRetry":
+            portBindAttempts = try context.integer(in: 0...1_000_000)
+        case "cnxTimeout":
+            connectTimeout = .milliseconds(try context.integer(in: 1...3_600_000))
+        case "electionAlg":
+            guard try context.integer(in: 0...3) == 3 else {
+                throw context.error("only 3, the fast leader election, is there")
+            }
+        case "dynamicConfigFile": dynamicConfigFile = try context.text()
         case "maxClientCnxns": maxClientConnections = try context.integer(in: 0...10_000_000)
         case "maxCnxns": maxConnections = try context.integer(in: 0...10_000_000)
         case "minSessionTimeout": givenMinSessionTimeout = try context.milliseconds()
@@ -192,16 +231,15 @@ extension ServerConfiguration {
     /// Keys of Apache's that parts of this server which are still to come will read.
     private static func withoutEffectYet(_ key: String) -> Bool {
         let names: Set = [
-            "peerType", "electionAlg", "leaderServes", "cnxTimeout", "standaloneEnabled",
-            "reconfigEnabled", "dynamicConfigFile", "syncEnabled", "observerMasterPort",
-            "localSessionsEnabled", "localSessionsUpgradingEnabled", "quorumListenOnAllIPs",
+            "leaderServes", "standaloneEnabled", "reconfigEnabled", "syncEnabled",
+            "observerMasterPort", "localSessionsEnabled", "localSessionsUpgradingEnabled",
             "commitLogCount", "snapshotSizeFactor", "fsync.warningthresholdms", "enforceQuota",
             "readonlymode.enabled", "serverCnxnFactory", "tcpKeepAlive", "clientTcpKeepAlive",
             "flushDelay", "maxBatchSize", "snapshot.compression.method",
             "connectToLearnerMasterLimit", "db.autocreate", "datadir.autocreate",
         ]
         let prefixes = [
-            "admin.", "metricsProvider.", "audit.", "ssl.", "authProvider.", "group.", "weight.",
+            "admin.", "metricsProvider.", "audit.", "ssl.", "authProvider.",
             "znode.container.", "quorum.", "connection", "watch", "fastleader.", "jvm.",
         ]
         return names.contains(key) || prefixes.contains { key.hasPrefix($0) }

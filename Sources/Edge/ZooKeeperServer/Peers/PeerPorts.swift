@@ -1,0 +1,57 @@
+internal import Logging
+internal import NIOCore
+internal import ZooKeeperModel
+
+/// What connects this server with the other members: the election's links and the learner protocol's
+/// connections, and the places where it listens for both.
+final class PeerPorts {
+    let election: ElectionPort
+    let quorum: QuorumPort
+    private let lines: EnsembleLines
+    private let listensOnAllAddresses: Bool
+    private let listeners: Listeners
+
+    /// `onFailure` is told when a port cannot be opened after all attempts.
+    init(
+        configuration: ServerConfiguration,
+        loop: any EventLoop,
+        runner: ReplicaRunner,
+        onFailure: @escaping (String) -> Void
+    ) {
+        lines = configuration.ensemble
+        listensOnAllAddresses = configuration.listensOnAllAddresses
+        let socket = PeerSocket(
+            loop: loop,
+            connectTimeout: TimeAmount(configuration.connectTimeout),
+            unreceivedLimit: TimeAmount(max(configuration.tickTime, .seconds(2)))
+        )
+        election = ElectionPort(lines: lines, socket: socket, runner: runner)
+        quorum = QuorumPort(lines: lines, socket: socket, runner: runner)
+        listeners = Listeners(loop: loop, attempts: configuration.portBindAttempts)
+        let logger = runner.logger
+        listeners.onRetry = { logger.warning("\($0)") }
+        listeners.onFailure = onFailure
+    }
+
+    func start() {
+        for address in lines.mine?.addresses ?? [] {
+            let host = listensOnAllAddresses ? "::" : address.host
+            listeners.listen(
+                at: HostPort(host: host, port: address.quorumPort),
+                with: quorum.bootstrap,
+                purpose: "quorum port"
+            )
+            listeners.listen(
+                at: HostPort(host: host, port: address.electionPort),
+                with: election.bootstrap,
+                purpose: "election port"
+            )
+        }
+    }
+
+    func stop() {
+        listeners.stop()
+        election.stop()
+        quorum.stop()
+    }
+}
