@@ -183,7 +183,7 @@ if !coreOnly {
         ),
         tests(
             "ZooKeeperServerTests",
-            ["ZooKeeperServer", "ZooKeeperWire", "ZooKeeperModel"] + nio
+            ["ZooKeeperServer", "Zab", "ZooKeeperWire", "ZooKeeperModel"] + nio
         ),
         tests(
             "ZooKeeperClientTests",

@@ -1,4 +1,5 @@
 import Testing
+import Zab
 import ZooKeeperModel
 import ZooKeeperServer
 
