@@ -6,9 +6,13 @@ import ZooKeeperModel
 /// The election, and a voter alone: one input, then the actions.
 struct ElectionTests: ZabPhaseTesting {
     // MARK: - Election
-    @Test func `a quorum waits a moment for a better vote, all voters do not`() throws {
+    @Test func `a quorum waits a moment for the better vote of a linked voter`() throws {
         var bench = ZabBench(me: 3)
-        bench.feed(.start)
+        bench.feed(
+            .electionConnected(ServerID(rawValue: 1)),
+            .electionConnected(ServerID(rawValue: 2)),
+            .start
+        )
         let vote = bench.vote(3, .zero, epoch: 0)
         bench.feed(.notification(from: ServerID(rawValue: 1), vote))
         #expect(bench.peer.role == .looking)
@@ -20,9 +24,34 @@ struct ElectionTests: ZabPhaseTesting {
         #expect(patient.peer.role == .preparing)
     }
 
+    @Test func `a quorum does not wait for a voter that cannot be heard`() {
+        var bench = ZabBench(me: 3)
+        bench.feed(.electionConnected(ServerID(rawValue: 1)), .start)
+        let vote = bench.vote(3, .zero, epoch: 0)
+        bench.feed(.notification(from: ServerID(rawValue: 1), vote))
+        #expect(bench.peer.role == .preparing)
+    }
+
+    @Test func `the wait ends with the link of the voter that is waited for`() {
+        var bench = ZabBench(me: 3)
+        bench.feed(
+            .electionConnected(ServerID(rawValue: 1)),
+            .electionConnected(ServerID(rawValue: 2)),
+            .start,
+            .notification(from: ServerID(rawValue: 1), bench.vote(3, .zero, epoch: 0))
+        )
+        #expect(bench.peer.role == .looking)
+        bench.feed(.electionDisconnected(ServerID(rawValue: 2)))
+        #expect(bench.peer.role == .preparing)
+    }
+
     @Test func `the longer log wins over the higher id`() {
         var bench = ZabBench(me: 3, log: Self.proposals(1, 1...2), epoch: 1)
-        bench.feed(.start)
+        bench.feed(
+            .electionConnected(ServerID(rawValue: 1)),
+            .electionConnected(ServerID(rawValue: 2)),
+            .start
+        )
         let better = bench.vote(1, Self.zxid(1, 3), epoch: 1)
         let actions = bench.feed(
             .notification(from: ServerID(rawValue: 1), better),

@@ -24,7 +24,7 @@ struct Standing: Hashable, Sendable {
 ///
 /// Everybody broadcasts a vote, first for itself, and takes over any better one it hears. When a
 /// quorum holds the same vote it waits a moment for a better one still on its way, unless every voter
-/// agrees already. Election only proposes: two servers may think themselves elected, and discovery
+/// that can be heard agrees already: the dead one whose end began the election is not waited for. Election only proposes: two servers may think themselves elected, and discovery
 /// lets at most one of them establish an epoch.
 struct Election: Sendable {
     static let finalizeWait = Duration.milliseconds(200)
@@ -148,6 +148,8 @@ struct Election: Sendable {
         if ledger.quorum.contains(member) { send(to: member, ledger, &actions) }
     }
 
+    mutating func lostLink(ledger: Ledger, now: Instant) -> Outcome { tally(ledger, now) }
+
     // MARK: -
 
     /// Has this round ended? Every voter of a quorum must hold exactly my proposal.
@@ -162,7 +164,12 @@ struct Election: Sendable {
             finalizeAt = nil
             return nil
         }
-        if ledger.quorum.isUnanimous(agrees) { return Standing(vote: proposal, round: round) }
+        // Only votes of linked voters can still be on their way. This saves time, and decides nothing:
+        // any quorum that agrees may go ahead.
+        let awaitsNobody = ledger.quorum.isUnanimous { voter in
+            agrees(voter) || !ledger.linked.contains(voter)
+        }
+        if awaitsNobody { return Standing(vote: proposal, round: round) }
         finalizeAt = finalizeAt ?? now + Self.finalizeWait
         return nil
     }

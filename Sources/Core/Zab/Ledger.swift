@@ -41,6 +41,8 @@ struct Ledger: Sendable {
     /// The accepted epoch in which the disk could not be cut where the leader wanted it. That
     /// leader is asked for its whole database next: see ``Learning``.
     private(set) var uncuttableIn: Int64?
+    /// Members with whom the election channel is up, sorted.
+    private(set) var linked: [ServerID] = []
     /// The learners whose log reads are under way, in the order asked. Answers come in this order,
     /// also for learners that are gone.
     var logReads = Deque<ConnectionID>()
@@ -80,6 +82,12 @@ struct Ledger: Sendable {
 
     var me: ServerID { configuration.me }
     var isVoter: Bool { quorum.contains(configuration.me) }
+
+    mutating func electionLink(with member: ServerID, isUp: Bool) {
+        linked.removeAll { $0 == member }
+        guard isUp else { return }
+        linked.insert(member, at: linked.firstIndex { $0 > member } ?? linked.endIndex)
+    }
 
     mutating func log(_ proposal: Proposal, actions: inout [ZabAction]) {
         precondition(proposal.zxid > lastLogged, "\(proposal.zxid) logged after \(lastLogged)")

@@ -67,8 +67,10 @@ package struct ZabPeer: Sendable {
         at now: Instant,
         actions: inout [ZabAction]
     ) {
-        // What the disk says is true in every phase.
+        // What the disk says, and who can be heard, is true in every phase.
         switch input {
+        case .electionConnected(let member): ledger.electionLink(with: member, isUp: true)
+        case .electionDisconnected(let member): ledger.electionLink(with: member, isUp: false)
         case .persisted(let zxid): ledger.persisted(upTo: zxid)
         case .epochStored(let kind, let epoch): ledger.epochStored(kind, epoch)
         default: break
@@ -155,6 +157,9 @@ package struct ZabPeer: Sendable {
             )
         case .electionConnected(let member):
             election.connected(to: member, ledger: ledger, actions: &actions)
+        case .electionDisconnected:
+            // It was perhaps the only one whose agreement was waited for.
+            outcome = election.lostLink(ledger: ledger, now: now)
         case .learnerConnected(let connection): earlyLearners.keep(connection, &actions)
         case .fromLearner(let connection, let message):
             earlyLearners.keep(message, from: connection, &actions)
@@ -164,8 +169,8 @@ package struct ZabPeer: Sendable {
         case .logRead: _ = ledger.logReads.popFirst()
         case .truncated, .snapshotInstalled, .installRefused, .truncationRefused:
             preconditionFailure("the database was rebuilt under an election")
-        case .start, .electionDisconnected, .fromLeader, .leaderDisconnected, .persisted,
-            .epochStored, .propose, .snapshotSlice, .snapshotEnd:
+        case .start, .fromLeader, .leaderDisconnected, .persisted, .epochStored, .propose,
+            .snapshotSlice, .snapshotEnd:
             break
         }
         round = election.round
