@@ -114,16 +114,25 @@ final class ElectionLink: ChannelInboundHandler {
         write(writer.bytes)
     }
 
-    private func write(_ bytes: [UInt8]) {
+    /// Says who this is and ends: the other side is to dial. What is written to a connection that
+    /// has just come about leaves a little later, so the end waits for that.
+    func sendAndClose(_ greeting: ElectionGreeting, reason: String) {
+        guard let context else { return }
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        let promise = context.eventLoop.makePromise(of: Void.self)
+        promise.futureResult.whenComplete { _ in bound.value.close(reason) }
+        write(greeting.bytes, promise)
+    }
+
+    private func write(_ bytes: [UInt8], _ promise: EventLoopPromise<Void>? = nil) {
         guard let context else { return }
         var buffer = context.channel.allocator.buffer(capacity: bytes.count)
         buffer.writeBytes(bytes)
-        context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+        context.writeAndFlush(wrapOutboundOut(buffer), promise: promise)
     }
 
     // MARK: End
 
-    /// Closes once what was sent has left.
     func close(_ reason: String) {
         guard let context else { return }
         port.closing("the election connection with \(address) ends: \(reason)")

@@ -118,11 +118,11 @@ final class ElectionPort {
                 if let waiting = dial.waiting { other.send(waiting) }
                 return link.close("there is a link already")
             }
-            link.send(greeting)
             guard line.id < lines.me else {
                 // The other side owns the connection, and dials now that it knows of us.
-                return link.close("server \(line.id) is to dial")
+                return link.sendAndClose(greeting, reason: "server \(line.id) is to dial")
             }
+            link.send(greeting)
             established(link, with: line.id)
             if let waiting = dial.waiting { link.send(waiting) }
         }

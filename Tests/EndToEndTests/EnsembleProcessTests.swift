@@ -3,7 +3,7 @@ import Testing
 
 /// Ensembles of real processes: ours, and ours beside Apache's.
 @Suite(.serialized)
-struct EnsembleTests {
+struct EnsembleProcessTests {
     @Test(.enabled(if: Requirement.hasKazoo))
     func `each member of three is killed in turn and nothing is lost`() throws {
         let workspace = try Workspace()
