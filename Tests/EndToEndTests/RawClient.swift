@@ -124,6 +124,17 @@ final class RawClient {
         return Array(received[start..<position])
     }
 
+    /// Everything until the server closes the connection, or until `limit` seconds have passed.
+    func textUntilClosed(limit: Double) -> String {
+        let end = Date(timeIntervalSinceNow: limit)
+        while receiveWhatIsThere() {
+            let left = end.timeIntervalSinceNow
+            var poller = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            guard left > 0, unsafe poll(&poller, 1, Int32(left * 1000) + 1) > 0 else { break }
+        }
+        return String(decoding: received[position...], as: UTF8.self)
+    }
+
     func receive(limit: Double = 20) -> Received {
         let end = Date(timeIntervalSinceNow: limit)
         while true {

@@ -20,13 +20,25 @@ final class PeerPorts {
     ) {
         lines = configuration.ensemble
         listensOnAllAddresses = configuration.listensOnAllAddresses
-        let socket = PeerSocket(
-            loop: loop,
-            connectTimeout: TimeAmount(configuration.connectTimeout),
-            unreceivedLimit: TimeAmount(max(configuration.tickTime, .seconds(2)))
+        func socket(unreceivedLimit: Duration) -> PeerSocket {
+            PeerSocket(
+                loop: loop,
+                connectTimeout: TimeAmount(configuration.connectTimeout),
+                unreceivedLimit: TimeAmount(max(unreceivedLimit, .seconds(2)))
+            )
+        }
+        let tick = configuration.tickTime
+        election = ElectionPort(
+            lines: lines,
+            socket: socket(unreceivedLimit: tick),
+            runner: runner
         )
-        election = ElectionPort(lines: lines, socket: socket, runner: runner)
-        quorum = QuorumPort(lines: lines, socket: socket, runner: runner)
+        // Not sooner than the protocol itself gives up: a short break of the network ends nothing.
+        quorum = QuorumPort(
+            lines: lines,
+            socket: socket(unreceivedLimit: tick * configuration.syncLimit),
+            runner: runner
+        )
         listeners = Listeners(loop: loop, attempts: configuration.portBindAttempts)
         let logger = runner.logger
         listeners.onRetry = { logger.warning("\($0)") }
