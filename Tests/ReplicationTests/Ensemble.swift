@@ -112,6 +112,21 @@ final class Ensemble {
         disconnect(id)
     }
 
+    /// The others lose these servers, and they do not notice it: what they send gets lost, and they
+    /// hear nothing any more.
+    func part(_ ids: [ServerID]) {
+        let group = Set(ids)
+        isCut.formUnion(ids)
+        for link in links where group.contains(link.leader) != group.contains(link.learner) {
+            links.removeAll { $0.learnerEnd == link.learnerEnd }
+            if group.contains(link.leader) {
+                inbox.append((link.learner, .leaderDisconnected(link.learnerEnd)))
+            } else {
+                inbox.append((link.leader, .learnerDisconnected(link.leaderEnd)))
+            }
+        }
+    }
+
     func heal(_ id: ServerID) {
         isCut.remove(id)
         for other in ids where other != id && nodes[other]?.replica != nil {
@@ -146,6 +161,11 @@ final class Ensemble {
 
     func send(_ id: ConnectionID, _ input: ReplicaInput) {
         guard let server = serverOfClient[id] else { return }
+        inbox.append((server, input))
+    }
+
+    /// What an operator, or the edge of this server, says to it.
+    func command(_ server: ServerID, _ input: ReplicaInput) {
         inbox.append((server, input))
     }
 

@@ -31,6 +31,13 @@ struct ZabBench {
         )
     }
 
+    /// Time passes to the next deadline, or beyond it, and the peer is woken.
+    @discardableResult
+    mutating func wake(late: Duration = .zero) throws -> [ZabAction] {
+        now = max(now, try #require(peer.nextDeadline)) + late
+        return feed(.wake)
+    }
+
     @discardableResult
     mutating func feed(_ inputs: ZabInput...) -> [ZabAction] {
         var actions: [ZabAction] = []
@@ -144,6 +151,25 @@ extension ZabPhaseTesting {
         let actions = bench.feed(.fromLearner(link, .ack(zxid(1, 0))))
         #expect(actions == [.roleChanged(.leading(epoch: 1)), .send(link, .upToDate)])
         return bench
+    }
+
+    /// A further follower joins a leader that broadcasts epoch 1 and has proposed nothing.
+    static func join(_ server: Int64, over id: ConnectionID, _ bench: inout ZabBench) {
+        bench.feed(
+            .learnerConnected(id),
+            .fromLearner(
+                id,
+                .learnerInfo(
+                    LearnerInfo(
+                        server: ServerID(rawValue: server),
+                        isObserver: false,
+                        acceptedEpoch: 0
+                    )
+                )
+            ),
+            .fromLearner(id, .ackEpoch(lastZxid: .zero, currentEpoch: 0)),
+            .fromLearner(id, .ack(zxid(1, 0)))
+        )
     }
 
     /// Server 1 of three, following server 3 in epoch 2.

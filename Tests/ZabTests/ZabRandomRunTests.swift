@@ -47,16 +47,23 @@ struct ZabRandomRunTests {
             case 150..<158: world.slow[one].toggle()
             // A leader that does not yet know that it is one no more.
             case 130..<150: world.propose(at: one)
+            case 158..<180: world.confirm(at: one)
+            case 180..<183: if let leader = world.leader { world.feed(.handOver, to: leader) }
+            case 183..<188: world.feed(.diskFull(world.random.chance(30)), to: one)
+            case 188..<191: world.stopped[one] = true
+            case 191..<197: world.stopped[one] = false
             default: world.step()
             }
         }
         // Healed: everybody is up and hears everybody.
         world.slow = world.slow.map { _ in false }
+        world.stopped = world.slow
         for one in world.servers.indices {
             for other in world.servers.indices where other > one {
                 world.setCut(one, other, false)
             }
             if world.servers[one].peer == nil { world.start(one) }
+            world.feed(.diskFull(false), to: one)
         }
         func isHealed(_ agreedBefore: Int) -> Bool {
             world.leader != nil && world.agreed.count > agreedBefore
@@ -83,7 +90,9 @@ struct ZabRandomRunTests {
     }
 
     /// The messages that a batch of runs must have exercised to mean anything.
-    static let required = ["diff", "truncate", "snapshot", "inform", "upToDate", "commit"]
+    static let required = [
+        "diff", "truncate", "snapshot", "inform", "upToDate", "commit", "confirmed",
+    ]
 
     @Test(arguments: [(3, 0, 120), (5, 0, 40), (3, 1, 40), (1, 1, 10)])
     func `faults never split the sequence, and a healed ensemble goes on`(

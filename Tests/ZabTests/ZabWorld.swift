@@ -67,6 +67,11 @@ struct ZabWorld {
     /// Pairs that cannot talk, one bit each.
     var cut: UInt64 = 0
     var slow: [Bool]
+    /// Processes that stand still: nothing reaches them and they do not notice the time.
+    var stopped: [Bool]
+    /// What leaders were asked to confirm, with what had been delivered anywhere by then.
+    var asked: [(ticket: UInt64, server: Int, agreedCount: Int)] = []
+    var nextTicket: UInt64 = 1
     var failures: [String] = []
     /// What any server has delivered, in order: the one sequence.
     var agreed: [Proposal] = []
@@ -101,6 +106,7 @@ struct ZabWorld {
         self.committedLogCapacity = committedLogCapacity
         servers = members.map { Server(id: $0.id) }
         slow = members.map { _ in false }
+        stopped = slow
     }
 
     // MARK: - Faults
@@ -133,17 +139,27 @@ struct ZabWorld {
         servers[index].jobs = []
         servers[index].installing = nil
         servers[index].role = .looking
+        stopped[index] = false
+        asked.removeAll { $0.server == index }
         notices.removeAll { $0.to == index || $0.from == index }
         attempts.removeAll { $0.learner == index }
         for at in connections.indices {
             if connections[at].learner == index { connections[at].learnerOpen = false }
             if connections[at].leader == index { connections[at].leaderOpen = false }
         }
+        for other in servers.indices where other != index && random.chance(70) {
+            feed(.electionDisconnected(servers[index].id), to: other)
+        }
     }
 
     mutating func setCut(_ one: Int, _ two: Int, _ isCut: Bool) {
         let pair: UInt64 = 1 << UInt64(min(one, two) * servers.count + max(one, two))
         if isCut { cut |= pair } else { cut &= ~pair }
+        if isCut {
+            for (at, other) in [(one, two), (two, one)] where random.chance(30) {
+                feed(.electionDisconnected(servers[other].id), to: at)
+            }
+        }
         guard !isCut, servers[one].peer != nil, servers[two].peer != nil else { return }
         feed(.electionConnected(servers[one].id), to: two)
         feed(.electionConnected(servers[two].id), to: one)
@@ -168,7 +184,7 @@ struct ZabWorld {
     /// One random thing that can happen now; time passes when nothing else can, or by chance.
     mutating func step() {
         var steps: [Step] = []
-        for index in servers.indices where servers[index].peer != nil {
+        for index in servers.indices where servers[index].peer != nil && !stopped[index] {
             // Some disks are slow for a while, so that crashes find work unfinished.
             guard !servers[index].jobs.isEmpty, !slow[index] || random.chance(5) else { continue }
             steps.append(.disk(index))
@@ -180,15 +196,22 @@ struct ZabWorld {
             let pair: UInt64 = 1 << UInt64(from * servers.count + to)
             guard seen & pair == 0 else { continue }
             seen |= pair
-            if !isCut(from, to) { steps.append(.notice(at)) }
+            if !isCut(from, to), !stopped[to] { steps.append(.notice(at)) }
         }
-        for at in attempts.indices { steps.append(.attempt(at)) }
+        for at in attempts.indices where !stopped[attempts[at].learner] {
+            steps.append(.attempt(at))
+        }
         for at in connections.indices {
             let link = connections[at]
             let works = !isCut(link.learner, link.leader)
-            if works, link.leaderOpen, !link.toLeader.isEmpty { steps.append(.toLeader(at)) }
-            if works, link.learnerOpen, !link.toLearner.isEmpty { steps.append(.toLearner(at)) }
-            if link.leaderOpen != link.learnerOpen { steps.append(.closed(at)) }
+            if works, link.leaderOpen, !link.toLeader.isEmpty, !stopped[link.leader] {
+                steps.append(.toLeader(at))
+            }
+            if works, link.learnerOpen, !link.toLearner.isEmpty, !stopped[link.learner] {
+                steps.append(.toLearner(at))
+            }
+            let hears = link.leaderOpen ? link.leader : link.learner
+            if link.leaderOpen != link.learnerOpen, !stopped[hears] { steps.append(.closed(at)) }
         }
         if steps.isEmpty || random.chance(2) {
             passTime()
@@ -203,9 +226,10 @@ struct ZabWorld {
     }
 
     private mutating func passTime() {
-        let due = servers.compactMap { $0.peer?.nextDeadline }.min()
+        let due = servers.indices.filter { !stopped[$0] }
+            .compactMap { servers[$0].peer?.nextDeadline }.min()
         now = max(due ?? now, now + .milliseconds(1 + random.below(20)))
-        for index in servers.indices {
+        for index in servers.indices where !stopped[index] {
             if let at = servers[index].peer?.nextDeadline, at <= now { feed(.wake, to: index) }
         }
     }
@@ -218,7 +242,8 @@ struct ZabWorld {
             feed(.notification(from: servers[notice.from].id, notice.notice), to: notice.to)
         case .attempt(let at):
             let attempt = attempts.remove(at: at)
-            guard servers[attempt.leader].peer != nil, !isCut(attempt.learner, attempt.leader)
+            guard servers[attempt.leader].peer != nil, !stopped[attempt.leader],
+                !isCut(attempt.learner, attempt.leader)
             else {
                 return feed(.leaderDisconnected(nil), to: attempt.learner)
             }
@@ -336,6 +361,8 @@ struct ZabWorld {
                 if case .leading = servers[index].role { break }
                 send(.ping(zxid, touched: []), over: id, from: index)
             case .carried: break
+            case .leadershipConfirmed(let ticket): confirmed(ticket, at: index)
+            case .proposalsWelcome, .handOverGivenUp: break
             case .halt(let reason): failures.append("server \(index + 1) halts: \(reason)")
             }
         }
@@ -379,6 +406,7 @@ struct ZabWorld {
 
     private mutating func change(_ role: ZabRole, at index: Int) {
         servers[index].role = role
+        asked.removeAll { $0.server == index }
         if Self.serves(role) { check(index) }
         guard case .leading(let epoch) = role else { return }
         if let other = establishedBy[epoch], other != index {
@@ -388,8 +416,9 @@ struct ZabWorld {
         if configuration(servers[index].id).weights[servers[index].id] == 0 {
             failures.append("server \(index + 1) leads epoch \(epoch) without a weight")
         }
-        // Nothing that anybody has delivered may be missing.
-        if servers[index].tree.count < agreed.count {
+        // Nothing that anybody has delivered in earlier epochs may be missing. It may be of later ones:
+        // the acknowledgement that makes it a leader can be read long after its sender has left.
+        if servers[index].tree.count < agreed.count(where: { $0.zxid.epoch < epoch }) {
             failures.append("the leader of epoch \(epoch) lacks committed proposals")
         }
     }
@@ -434,6 +463,26 @@ struct ZabWorld {
             .propose(Proposal(zxid: zxid, bytes: Array(String(proposedCount).utf8))),
             to: index
         )
+    }
+
+    // MARK: - Confirmation
+
+    mutating func confirm(at index: Int) {
+        guard case .leading = servers[index].role else { return }
+        asked.append((nextTicket, index, agreed.count))
+        nextTicket += 1
+        feed(.confirmLeadership(nextTicket - 1), to: index)
+    }
+
+    /// Whatever anybody had been told when it was asked for must be in this leader's tree.
+    private mutating func confirmed(_ ticket: UInt64, at index: Int) {
+        sent["confirmed", default: 0] += 1
+        for question in asked where question.server == index && question.ticket <= ticket {
+            if servers[index].tree.count < question.agreedCount {
+                failures.append("server \(index + 1) was confirmed, though deposed")
+            }
+        }
+        asked.removeAll { $0.server == index && $0.ticket <= ticket }
     }
 
     // MARK: - A tree as bytes: two slices

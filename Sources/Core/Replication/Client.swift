@@ -62,8 +62,8 @@ struct QueuedRequest: Sendable {
         /// Answered when its transaction is applied.
         case write(ReplyShape)
         case read(Operation)
-        /// On the leader: once this proposal is applied.
-        case syncAfter(ZnodePath, Zxid)
+        /// On the leader, once all of this has come.
+        case sync(ZnodePath, SyncPlace)
         /// On a learner: once the leader says so.
         case forwardedSync(ZnodePath)
         /// Waits for nothing but its turn.

@@ -76,25 +76,6 @@ extension Replica {
         firedWatches.removeAll(keepingCapacity: firedWatches.capacity <= 4096)
     }
 
-    private mutating func releaseSyncs(_ actions: inout [ReplicaAction]) {
-        while let waiter = syncWaiters.first, waiter.zxid <= database.lastZxid {
-            syncWaiters.removeFirst()
-            switch waiter.target {
-            case .client(let id):
-                if let slot = clients.slot(of: id) { advance(slot, &actions) }
-            case .learner(let id): dueLearnerSyncs.append(id)
-            }
-        }
-    }
-
-    /// Learners must get the commit of a transaction before the answer that says it is there. Zab
-    /// delivers a transaction here first and sends the commits then, so answers wait until it has.
-    mutating func sendDueSyncs(_ actions: inout [ReplicaAction]) {
-        guard !dueLearnerSyncs.isEmpty else { return }
-        for id in dueLearnerSyncs { actions.append(.send(id, .sync)) }
-        dueLearnerSyncs.removeAll(keepingCapacity: true)
-    }
-
     /// The transaction that this client waits for longest has come.
     private mutating func finishWrite(
         _ transaction: Transaction,

@@ -84,7 +84,9 @@ extension Replica {
     ) {
         let session = makeSession()
         beginHandshake(session, at: slot, &actions)
-        if isLeading {
+        if isLeading, holdsRequests {
+            held.append(.session(session, timeout: timeout))
+        } else if isLeading {
             proposeSession(session, timeout: timeout, owner: .local, &actions)
         } else {
             var body = JuteWriter(capacityBytes: 4)

@@ -47,10 +47,24 @@ extension Replica {
 // MARK: On the leader
 
 extension Replica {
-    /// Every one of these becomes a transaction, if only an error: the learner waits for it.
     private mutating func receive(
         _ request: ForwardedRequest,
         over id: ConnectionID,
+        _ actions: inout [ReplicaAction]
+    ) {
+        if request.operationCode == OperationCode.sync.rawValue {
+            sync(for: id, &actions)
+        } else if holdsRequests {
+            hold(request, of: id, &actions)
+        } else {
+            propose(request, of: id, &actions)
+        }
+    }
+
+    /// Every one of these becomes a transaction, if only an error: the learner waits for it.
+    mutating func propose(
+        _ request: ForwardedRequest,
+        of id: ConnectionID,
         _ actions: inout [ReplicaAction]
     ) {
         guard let code = OperationCode(rawValue: request.operationCode) else {
@@ -62,14 +76,6 @@ extension Replica {
             )
         }
         switch code {
-        case .sync:
-            if let last = prepared.last {
-                syncWaiters.append(
-                    SyncWaiter(zxid: last.transaction.zxid, target: .learner(id))
-                )
-            } else {
-                actions.append(.send(id, .sync))
-            }
         case .createSession:
             var body = JuteReader(request.body)
             do throws(WireError) {
@@ -98,7 +104,8 @@ extension Replica {
                 connection: nil,
                 &actions
             )
-        case .check, .reconfig, .deleteContainer, .exists, .getData, .getACL, .getChildren, .ping,
+        case .sync, .check, .reconfig, .deleteContainer, .exists, .getData, .getACL, .getChildren,
+            .ping,
             .getChildren2, .checkWatches, .removeWatches, .multiRead, .auth, .setWatches, .sasl,
             .getEphemerals, .getAllChildrenNumber, .setWatches2, .addWatch, .whoAmI, .error:
             proposeError(.unimplemented, session: request.session, cxid: request.cxid, &actions)

@@ -56,6 +56,10 @@ package struct Replica {
     var prepared = Deque<PreparedTransaction>()
     /// Whom to tell once a proposal is applied, in the order of the proposals.
     var syncWaiters = Deque<SyncWaiter>()
+    /// They grow as long as the process lives.
+    var lastSyncTicket: UInt64 = 0
+    var confirmedSyncTicket: UInt64 = 0
+    var held = HeldRequests()
     /// Learners whose turn it is, until the end of what Zab wants done at the moment.
     var dueLearnerSyncs: [ConnectionID] = []
 
@@ -133,6 +137,9 @@ package struct Replica {
         case .connectRequest(let id, let request): connect(request, from: id, &actions)
         case .clientDisconnected(let id): removeClient(id, &actions)
         case .drained(let id): drained(id, &actions)
+
+        case .handOver: handOver(&actions)
+        case .diskFull(let isFull): run(.diskFull(isFull), &actions)
 
         case .storage(let result): stored(result, &actions)
         case .recovered(let state):
@@ -256,6 +263,10 @@ package struct Replica {
         case .cancelSnapshot(let learner): snapshots.cancel(learner: learner)
         case .roleChanged(let role): change(to: role, &actions)
         case .carried(let id, let message): carried(message, over: id, &actions)
+        case .leadershipConfirmed(let ticket): leadershipConfirmed(ticket, &actions)
+        case .proposalsWelcome: proposeHeld(&actions)
+        case .handOverGivenUp(let reason):
+            actions.append(.log(.warning, "this server goes on leading: \(reason)"))
         case .halt(let reason): actions.append(.halt(reason))
         }
     }
@@ -266,15 +277,6 @@ struct PreparedTransaction: Sendable {
     var transaction: Transaction
     /// Who waits for it, if it is a client of this server.
     var connection: ConnectionID?
-}
-
-struct SyncWaiter: Sendable {
-    enum Target: Sendable {
-        case client(ConnectionID)
-        case learner(ConnectionID)
-    }
-    var zxid: Zxid
-    var target: Target
 }
 
 struct ForwardedEntry: Sendable {

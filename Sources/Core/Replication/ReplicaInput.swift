@@ -20,6 +20,13 @@ package enum ReplicaInput: Sendable {
     case recovered(RecoveredState)
     /// The answer to `.truncate` where the log cannot be cut there and nothing was changed.
     case truncationRefused
+    /// Whether the disk has no room beyond what is asked of it already, each time that changes. A
+    /// leader without room makes way for another server, and does not stand for election.
+    case diskFull(Bool)
+
+    // The operator.
+    /// Where this server leads: make way for another one. What comes of it is in the log.
+    case handOver
 
     // The other members.
     case electionConnected(ServerID)

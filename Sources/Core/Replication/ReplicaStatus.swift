@@ -57,7 +57,9 @@ extension Replica {
         zab.checkInvariants()
         checkClients()
         precondition(
-            isLeading || (prepared.isEmpty && syncWaiters.isEmpty && preparation.changes.isEmpty),
+            isLeading
+                || (prepared.isEmpty && syncWaiters.isEmpty && preparation.changes.isEmpty
+                    && held.isEmpty),
             "\(role) holds a leader's proposals"
         )
         precondition(
@@ -105,8 +107,8 @@ extension Replica {
             guard let head = client.queue.first else { continue }
             switch head.work {
             case .write, .forwardedSync: break
-            case .syncAfter(_, let zxid):
-                precondition(zxid > database.lastZxid, "\(id) waits for \(zxid), which is here")
+            case .sync(_, let place):
+                precondition(!hasCome(place), "\(id) waits for \(place), which is here")
             case .read:
                 precondition(!client.hasCredit, "\(id) has a read that waits for nothing")
             case .finished: preconditionFailure("\(id) has an answer that waits for nothing")

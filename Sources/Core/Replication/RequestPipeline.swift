@@ -73,7 +73,9 @@ extension Replica {
         at slot: Int,
         _ actions: inout [ReplicaAction]
     ) {
-        if isLeading {
+        if isLeading, holdsRequests {
+            held.append(.client(clients[slot].id, request, clients[slot].identities))
+        } else if isLeading {
             propose(
                 request.operation,
                 session: clients[slot].session,
@@ -85,25 +87,6 @@ extension Replica {
             )
         } else {
             forward(request, at: slot, &actions)
-        }
-    }
-
-    private mutating func sync(
-        _ path: ZnodePath,
-        xid: Int32,
-        at slot: Int,
-        _ actions: inout [ReplicaAction]
-    ) {
-        if !isLeading {
-            enqueue(.forwardedSync(path), xid: xid, at: slot, &actions)
-            forwardedSyncs.append(clients[slot].id)
-            forward(Request(xid: xid, operation: .sync(path)), at: slot, &actions)
-        } else if let last = prepared.last {
-            let zxid = last.transaction.zxid
-            enqueue(.syncAfter(path, zxid), xid: xid, at: slot, &actions)
-            syncWaiters.append(SyncWaiter(zxid: zxid, target: .client(clients[slot].id)))
-        } else {
-            finish(.success(.synced(path)), .stays, xid: xid, at: slot, &actions)
         }
     }
 
@@ -119,7 +102,7 @@ extension Replica {
         advance(slot, &actions)
     }
 
-    private mutating func enqueue(
+    mutating func enqueue(
         _ work: QueuedRequest.Work,
         xid: Int32,
         at slot: Int,
@@ -144,8 +127,8 @@ extension Replica {
             var ending = QueuedRequest.Ending.stays
             switch head.work {
             case .write, .forwardedSync: return
-            case .syncAfter(let path, let zxid):
-                guard database.lastZxid >= zxid else { return }
+            case .sync(let path, let place):
+                guard hasCome(place) else { return }
                 result = .success(.synced(path))
             case .read(let operation):
                 guard clients[slot].hasCredit else { return }

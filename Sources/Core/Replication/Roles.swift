@@ -45,11 +45,22 @@ extension Replica {
         preparation = RequestPreparation(skipACL: configuration.skipACL)
         prepared.removeAll()
         syncWaiters.removeAll()
+        held = HeldRequests()
         dueLearnerSyncs.removeAll()
         forwarded.removeAll()
         forwardedSyncs.removeAll()
         touched.removeAll()
         touchRound += 1
+    }
+
+    /// Clients keep their sessions and find the new leader.
+    mutating func handOver(_ actions: inout [ReplicaAction]) {
+        guard isLeading else {
+            actions.append(.log(.warning, "a server that does not lead has nothing to hand over"))
+            return
+        }
+        actions.append(.log(.info, "making way for another leader, on command"))
+        run(.handOver, &actions)
     }
 
     private mutating func closeAllClients(_ reason: String, _ actions: inout [ReplicaAction]) {

@@ -38,7 +38,10 @@ struct Election: Sendable {
     }
 
     private(set) var round: Int64
-    private let initial: Vote
+    /// The vote without which this server would be content.
+    private var initial: Vote
+    /// For whom this server makes way, and how long: after that it stands for itself.
+    private var deference: (successor: ServerID, until: Instant)?
     private(set) var proposal: Vote
     /// One for each sender, in order of arrival: votes of this round.
     private var received: [Ballot] = []
@@ -52,19 +55,53 @@ struct Election: Sendable {
     /// Nil: still looking.
     typealias Outcome = Standing?
 
-    init(round: Int64, ledger: Ledger, now: Instant) {
+    /// The least of votes: every other one is better, and it is not even told.
+    private static let abstention = Vote(
+        leader: ServerID(rawValue: .min),
+        zxid: Zxid(rawValue: .min),
+        peerEpoch: .min
+    )
+
+    init(round: Int64, ledger: Ledger, successor: ServerID? = nil, now: Instant) {
         self.round = round
-        initial =
-            ledger.isVoter
-            ? Vote(leader: ledger.me, zxid: ledger.lastLogged, peerEpoch: ledger.currentEpoch)
-            // An observer never wins: every other vote is better.
-            : Vote(
-                leader: ServerID(rawValue: .min),
-                zxid: Zxid(rawValue: .min),
-                peerEpoch: .min
-            )
+        deference = successor.map { ($0, now + ledger.configuration.tickTime) }
+        initial = Self.candidate(deference?.successor, ledger, now)
         proposal = initial
         resendAt = now + resendInterval
+    }
+
+    /// Whom this server proposes before it has heard anybody.
+    private static func candidate(
+        _ successor: ServerID?,
+        _ ledger: Ledger,
+        _ now: Instant
+    ) -> Vote {
+        var vote = Vote(
+            leader: successor ?? ledger.me,
+            zxid: ledger.lastLogged,
+            peerEpoch: ledger.currentEpoch
+        )
+        if !ledger.isVoter { return abstention }
+        if vote.leader == ledger.me, ledger.isDiskUnfit(at: now) { vote = abstention }
+        return vote
+    }
+
+    /// What kept this server from standing for election may be over.
+    private mutating func reconsider(_ ledger: Ledger, _ now: Instant) {
+        var best = proposal
+        if let deference, now >= deference.until {
+            self.deference = nil
+            // It counts no more than what others say of it.
+            best = Self.abstention
+            for ballot in received where ballot.vote.isBetter(than: best, in: ledger.quorum) {
+                best = ballot.vote
+            }
+        }
+        initial = Self.candidate(deference?.successor, ledger, now)
+        if initial.isBetter(than: best, in: ledger.quorum) { best = initial }
+        guard best != proposal else { return }
+        proposal = best
+        finalizeAt = nil
     }
 
     var nextDeadline: Instant {
@@ -85,7 +122,10 @@ struct Election: Sendable {
                 max(ledger.configuration.tickTime, resendInterval)
             )
             resendAt = now + resendInterval
+            let former = proposal
+            reconsider(ledger, now)
             broadcast(ledger, &actions)
+            if proposal != former { return tally(ledger, now) }
         }
         return nil
     }
@@ -117,12 +157,14 @@ struct Election: Sendable {
         switch notification.state {
         case .looking:
             settled.removeAll { $0.sender == sender }
-            guard notification.electionEpoch >= round else {
+            guard notification.electionEpoch >= round || isWithoutCandidate(ledger) else {
                 send(to: sender, ledger, &actions)
                 return nil
             }
             guard ledger.quorum.contains(vote.leader), vote.zxid != .none else { return nil }
-            if notification.electionEpoch > round {
+            // Perhaps it was not looking yet when mine was told.
+            let isNews = !received.contains { $0.sender == sender }
+            if notification.electionEpoch != round {
                 round = notification.electionEpoch
                 received.removeAll()
                 proposal = vote.isBetter(than: initial, in: ledger.quorum) ? vote : initial
@@ -132,6 +174,8 @@ struct Election: Sendable {
                 proposal = vote
                 finalizeAt = nil
                 broadcast(ledger, &actions)
+            } else if isNews {
+                send(to: sender, ledger, &actions)
             }
             Self.record(ballot, in: &received)
             return tally(ledger, now)
@@ -141,6 +185,12 @@ struct Election: Sendable {
         case .observing:
             return nil
         }
+    }
+
+    /// A voter that abstains takes any round: others do not hear an abstention, so they cannot come
+    /// to its own.
+    private func isWithoutCandidate(_ ledger: Ledger) -> Bool {
+        ledger.isVoter && proposal == Self.abstention
     }
 
     /// A link came up: what was sent before may be lost.

@@ -27,6 +27,7 @@ extension Leadership {
         _ actions: inout [ZabAction]
     ) {
         learners[index].deadline = now + ledger.configuration.syncTimeout
+        learners[index].isWelcome = true
         actions.append(.send(learners[index].connection, .upToDate))
     }
 
@@ -54,6 +55,8 @@ extension Leadership {
         ledger.log(proposal, actions: &actions)
         if proposal.zxid.counter >= lastUsableCounter {
             failure = "the counter of epoch \(epoch) is nearly exhausted"
+        } else if proposal.zxid.counter >= plannedCounter {
+            handOverIfDue(ledger, now, &actions)
         }
     }
 
@@ -110,6 +113,7 @@ extension Leadership {
                 learners[index].awaitedNext = nil
             }
             commitReady(ledger: &ledger, actions: &actions)
+            finishHandOver(ledger)
         case .connected, .introduced, .offered, .described, .readingLog, .dumping:
             drop(index, "ACK out of place", &actions)
         }
@@ -140,6 +144,7 @@ extension Leadership {
     mutating func persisted(ledger: inout Ledger, actions: inout [ZabAction]) {
         storeCurrentEpochWhenDurable(ledger, &actions)
         commitReady(ledger: &ledger, actions: &actions)
+        finishHandOver(ledger)
     }
 
     mutating func received(
@@ -166,6 +171,8 @@ extension Leadership {
         case .ack(let zxid):
             acked(index, zxid, ledger: &ledger, now: now, actions: &actions)
         case .ping(_, let touched):
+            pingAnswered(index, ledger, &actions)
+            guard self.index(connection) != nil else { return }
             if stage == .broadcasting, !touched.isEmpty {
                 actions.append(.carried(connection, message))
             }

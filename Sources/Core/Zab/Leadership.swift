@@ -44,6 +44,9 @@ struct Leadership: Sendable {
         var isVoter = false
         /// Has promised not to hear any earlier epoch, and its history is no newer than ours.
         var isCommittedToEpoch = false
+        /// UPTODATE was sent: it serves, and answers PINGs.
+        var isWelcome = false
+        var pings = PingCount()
         /// Any message before this keeps it alive.
         var deadline: Instant
         /// Everything of this epoch up to here is durable there.
@@ -76,11 +79,32 @@ struct Leadership: Sendable {
     private var stageDeadline: Instant
     private var nextHalfTick: Instant
     private var isHalfTick = false
+    /// This process was away, and everybody else was given more time for that. Not again before a
+    /// half tick has passed as it should.
+    private var hasGivenGrace = false
+    var confirmation = Confirmation()
+    var handOver: HandOver?
+    /// Not before this is a hand-over begun that nobody commanded.
+    var nextHandOver: Instant
+    /// Set together with `failure`: for whom this server makes way.
+    var successor: ServerID?
+    /// Whom this server followed before it was elected.
+    let predecessor: ServerID?
+    let plannedCounter: UInt32
     /// Set once: why this leadership is over.
     var failure: String?
     let lastUsableCounter: UInt32
 
-    init(ledger: Ledger, now: Instant, lastUsableCounter: UInt32) {
+    init(
+        ledger: Ledger,
+        now: Instant,
+        predecessor: ServerID?,
+        plannedCounter: UInt32,
+        lastUsableCounter: UInt32
+    ) {
+        self.predecessor = predecessor
+        self.plannedCounter = plannedCounter
+        nextHandOver = now
         initialEpoch = ledger.currentEpoch
         initialZxid = ledger.lastLogged
         self.lastUsableCounter = lastUsableCounter
@@ -264,7 +288,39 @@ struct Leadership: Sendable {
         for index in learners.indices { learners[index].deadline = now + patience }
     }
 
-    mutating func wake(ledger: Ledger, now: Instant, actions: inout [ZabAction]) {
+    /// This process was away, and what others sent meanwhile may still wait to be read: nobody is
+    /// called silent, nor this server's part over, for another tick. Once: a server that is away again
+    /// and again is no leader.
+    private mutating func giveGrace(_ ledger: Ledger, _ now: Instant) {
+        hasGivenGrace = true
+        let patience = now + ledger.configuration.tickTime
+        let since = patience - ledger.configuration.syncTimeout
+        stageDeadline = max(stageDeadline, patience)
+        for index in learners.indices {
+            learners[index].deadline = max(learners[index].deadline, patience)
+            if let awaited = learners[index].awaited {
+                learners[index].awaited?.since = max(awaited.since, since)
+            }
+            if let awaited = learners[index].awaitedNext {
+                learners[index].awaitedNext?.since = max(awaited.since, since)
+            }
+        }
+        // The next loss of a quorum is looked for a whole tick from here.
+        isHalfTick = false
+    }
+
+    /// `wasAway`: this wake comes much later than asked for.
+    mutating func wake(
+        wasAway: Bool,
+        ledger: Ledger,
+        now: Instant,
+        actions: inout [ZabAction]
+    ) {
+        if wasAway, !hasGivenGrace {
+            giveGrace(ledger, now)
+        } else if now >= nextHalfTick {
+            hasGivenGrace = wasAway
+        }
         if stage != .broadcasting, now >= stageDeadline {
             failure = "no quorum within initLimit"
             return
@@ -282,12 +338,15 @@ struct Leadership: Sendable {
                 drop(index, "no ACK of \(awaited.zxid) within syncLimit", &actions)
             }
         }
-        for learner in learners where learner.stage == .finishing || learner.stage == .synced {
-            actions.append(.send(learner.connection, .ping(lastProposed, touched: [])))
+        for index in learners.indices
+        where learners[index].stage == .finishing || learners[index].stage == .synced {
+            ping(index, &actions)
         }
+        giveUpHandOver(now, &actions)
+        handOverIfDue(ledger, now, &actions)
         // Each full tick, so that a follower whose connection broke has a moment to come back.
         if stage == .broadcasting, !isHalfTick, !hasSyncedQuorum(ledger) {
-            failure = "a quorum of followers is lost"
+            failure = failure ?? "a quorum of followers is lost"
         }
     }
 
@@ -325,7 +384,21 @@ struct Leadership: Sendable {
     }
 }
 
+extension Leadership {
+    /// More is not proposed while so much waits for this leader's own disk: followers commit without
+    /// it.
+    static let unpersistedLimitBytes = 64 << 20
+
+    func takesProposals(_ ledger: Ledger) -> Bool {
+        stage == .broadcasting && handOver == nil
+            && ledger.unpersistedBytes < Self.unpersistedLimitBytes
+    }
+}
+
 extension EnsembleConfiguration {
+    /// A wake that comes so much later than asked for shows that the process was away: stopped, or its
+    /// machine asleep.
+    var awayThreshold: Duration { tickTime / 4 }
     var initTimeout: Duration { tickTime * initLimit }
     var syncTimeout: Duration { tickTime * syncLimit }
 }

@@ -46,6 +46,9 @@ struct Learning: Sendable {
     private var committedCount = 0
     /// Proposals of this epoch that are not acknowledged yet, oldest first.
     private var unacked = Deque<Zxid>()
+    /// This process was away and the leader was given more time for that; not again before it is
+    /// heard.
+    private var hasGivenGrace = false
     private(set) var failure: String?
 
     init(leader: ServerID, ledger: Ledger, now: Instant, actions: inout [ZabAction]) {
@@ -71,8 +74,20 @@ struct Learning: Sendable {
         }
     }
 
-    mutating func wake(now: Instant, actions: inout [ZabAction]) {
+    /// `wasAway`: this wake comes much later than asked for.
+    mutating func wake(
+        wasAway: Bool,
+        ledger: Ledger,
+        now: Instant,
+        actions: inout [ZabAction]
+    ) {
         guard let due = nextDeadline, now >= due else { return }
+        if wasAway, now >= deadline, !hasGivenGrace {
+            // What the leader sent meanwhile may still wait to be read.
+            hasGivenGrace = true
+            deadline = now + ledger.configuration.tickTime
+            guard case .connecting(_?) = stage else { return }
+        }
         guard now < deadline else {
             failure = "the leader is silent"
             return
@@ -150,6 +165,7 @@ struct Learning: Sendable {
     ) {
         guard sender == connection else { return }
         let configuration = ledger.configuration
+        hasGivenGrace = false
         deadline =
             now + (stage == .following ? configuration.syncTimeout : configuration.initTimeout)
         if stage == .rebuilding {

@@ -43,6 +43,13 @@ struct Ledger: Sendable {
     private(set) var uncuttableIn: Int64?
     /// Members with whom the election channel is up, sorted.
     private(set) var linked: [ServerID] = []
+    /// What was logged and is not known to be durable, in pieces of this size or somewhat more.
+    private var unpersisted = Deque<(zxid: Zxid, bytes: Int)>()
+    private static let unpersistedPieceBytes = 64 << 10
+    private(set) var unpersistedBytes = 0
+    /// Since then the disk owes an answer. Nil while it owes none, or rebuilds, which takes its time.
+    private var diskAwaitedSince: Instant?
+    var isDiskFull = false
     /// The learners whose log reads are under way, in the order asked. Answers come in this order,
     /// also for learners that are gone.
     var logReads = Deque<ConnectionID>()
@@ -93,6 +100,14 @@ struct Ledger: Sendable {
         precondition(proposal.zxid > lastLogged, "\(proposal.zxid) logged after \(lastLogged)")
         lastLogged = proposal.zxid
         tail.append(proposal)
+        unpersistedBytes += proposal.bytes.count
+        if let piece = unpersisted.last, piece.bytes < Self.unpersistedPieceBytes {
+            unpersisted[unpersisted.count - 1] = (
+                proposal.zxid, piece.bytes + proposal.bytes.count
+            )
+        } else {
+            unpersisted.append((proposal.zxid, proposal.bytes.count))
+        }
         actions.append(.append([proposal]))
     }
 
@@ -108,6 +123,29 @@ struct Ledger: Sendable {
 
     mutating func persisted(upTo zxid: Zxid) {
         lastPersisted = min(max(lastPersisted, zxid), lastLogged)
+        while let piece = unpersisted.first, piece.zxid <= lastPersisted {
+            unpersistedBytes -= piece.bytes
+            unpersisted.removeFirst()
+        }
+    }
+
+    /// Call after each input. `isAnswer`: it came from the disk, or this process was away and the
+    /// answer may still be waiting to be read.
+    mutating func watchDisk(isAnswer: Bool, now: Instant) {
+        let owes = lastPersisted < lastLogged || durableAcceptedEpoch < acceptedEpoch
+        if !owes || rebuilding != nil {
+            diskAwaitedSince = nil
+        } else if isAnswer || diskAwaitedSince == nil {
+            diskAwaitedSince = now
+        }
+    }
+
+    /// A server whose disk has no room, or has not answered for syncLimit, cannot lead: others are
+    /// better, if there are enough of them.
+    func isDiskUnfit(at now: Instant) -> Bool {
+        guard isDiskFull || diskAwaitedSince.map({ now >= $0 + configuration.syncTimeout }) == true
+        else { return false }
+        return quorum.isReached { $0 != me }
     }
 
     mutating func epochStored(_ kind: EpochKind, _ epoch: Int64) {
@@ -125,6 +163,8 @@ struct Ledger: Sendable {
         lastPersisted = zxid
         lastDelivered = zxid
         tail.removeAll()
+        unpersisted.removeAll()
+        unpersistedBytes = 0
         committed = Self.window(recent, endingAt: zxid, capacity: committedLogCapacity)
     }
 
@@ -146,6 +186,10 @@ struct Ledger: Sendable {
         precondition((tail.last?.zxid ?? lastDelivered) == lastLogged, "the tail ends elsewhere")
         precondition(currentEpoch <= acceptedEpoch, "\(currentEpoch) > \(acceptedEpoch)")
         precondition(durableAcceptedEpoch <= acceptedEpoch, "an epoch stored but not promised")
+        precondition(
+            unpersistedBytes == unpersisted.reduce(0) { $0 + $1.bytes },
+            "bytes on their way to the disk are miscounted"
+        )
         precondition(committed.isEmpty || committed.last?.zxid == lastDelivered, "stale window")
         precondition(committed.count <= committedLogCapacity, "the window has outgrown its limit")
         var previous: Zxid?

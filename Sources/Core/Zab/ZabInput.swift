@@ -30,12 +30,23 @@ package enum ZabInput: Sendable {
     case snapshotInstalled(Zxid)
     /// The answer to `.finishInstall` where the slices make no database: the old one stays.
     case installRefused
+    /// Whether the disk is about to refuse more: a server without room does not stand for election,
+    /// and makes way where it leads. Room for what is asked of it already must still be there.
+    case diskFull(Bool)
     /// The answer to `.truncate` where the disk cannot be cut there: everything stays as it was.
     case truncationRefused
 
     // The application, on a leader that is broadcasting.
     /// The proposal's zxid is ``ZabPeer/nextZxid``.
     case propose(Proposal)
+    /// Did this server still lead when this came? Answered by `.leadershipConfirmed` with this ticket
+    /// or a later one, once a quorum has shown that it did, and not at all where it does not come to
+    /// that. Tickets grow.
+    case confirmLeadership(UInt64)
+    /// Make way for a follower, if there is one that can lead. Nothing should be proposed until
+    /// ``ZabPeer/takesProposals`` is true again. Answered by the end of leading, or by
+    /// `.handOverGivenUp`.
+    case handOver
     /// A piece of the dump asked for by `.startSnapshot`.
     case snapshotSlice(ConnectionID, [UInt8])
     case snapshotEnd(ConnectionID)
@@ -81,6 +92,12 @@ package enum ZabAction: Hashable, Sendable {
     /// the leader; `.sync`, `.revalidate`, `.ping` on a learner, which answers the ping with the same
     /// zxid and the sessions touched.
     case carried(ConnectionID, LearnerMessage)
+    /// Everything asked to be confirmed up to this ticket is.
+    case leadershipConfirmed(UInt64)
+    /// ``ZabPeer/takesProposals`` has become true again while leading.
+    case proposalsWelcome
+    /// A commanded `.handOver` came to nothing, for this reason: this server goes on leading.
+    case handOverGivenUp(String)
     /// Stop the process: going on could lose or invent data. The sentence says why.
     case halt(String)
 }

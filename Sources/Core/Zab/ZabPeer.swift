@@ -33,6 +33,9 @@ package struct ZabPeer: Sendable {
     }
 
     package private(set) var role = ZabRole.looking
+    /// Whether proposals are wanted at the moment. Those made all the same are taken: what an
+    /// application cannot put off only delays what this waits for.
+    package private(set) var takesProposals = false
     private(set) var phase = Phase.stopped
     private(set) var ledger: Ledger
     /// The election's logical clock; grows as long as the process lives.
@@ -40,7 +43,10 @@ package struct ZabPeer: Sendable {
     /// What this server answers to those who look, while it does not.
     private var standing: Standing?
     private var earlyLearners = EarlyLearners()
+    /// Whom this server followed last.
+    private var lastLeader: ServerID?
     /// Lower in tests.
+    var plannedCounter = Leadership.plannedCounter
     var lastUsableCounter = Leadership.lastCounter
 
     /// `recent`: the newest logged transactions, oldest first, ending with `lastLoggedZxid`.
@@ -73,8 +79,12 @@ package struct ZabPeer: Sendable {
         case .electionDisconnected(let member): ledger.electionLink(with: member, isUp: false)
         case .persisted(let zxid): ledger.persisted(upTo: zxid)
         case .epochStored(let kind, let epoch): ledger.epochStored(kind, epoch)
+        case .diskFull(let isFull): ledger.isDiskFull = isFull
         default: break
         }
+        let wasAway = isWakeAfterAbsence(input, now)
+        ledger.watchDisk(isAnswer: wasAway || isDiskAnswer(input), now: now)
+        defer { ledger.watchDisk(isAnswer: false, now: now) }
         let current = phase
         phase = .moving
         switch current {
@@ -87,11 +97,23 @@ package struct ZabPeer: Sendable {
         case .looking(let election):
             look(with: election, input, now, &actions)
         case .leading(let leadership):
-            lead(with: leadership, input, now, &actions)
+            lead(with: leadership, input, wasAway: wasAway, now, &actions)
         case .learning(let learning):
-            learn(with: learning, input, now, &actions)
+            learn(with: learning, input, wasAway: wasAway, now, &actions)
         case .moving:
             preconditionFailure("a step within a step")
+        }
+    }
+
+    private func isWakeAfterAbsence(_ input: ZabInput, _ now: Instant) -> Bool {
+        guard case .wake = input, let due = nextDeadline else { return false }
+        return now >= due + ledger.configuration.awayThreshold
+    }
+
+    private func isDiskAnswer(_ input: ZabInput) -> Bool {
+        switch input {
+        case .persisted, .epochStored: true
+        default: false
         }
     }
 
@@ -131,7 +153,7 @@ package struct ZabPeer: Sendable {
         case .logRead: _ = ledger.logReads.popFirst()
         case .snapshotSlice, .snapshotEnd, .propose, .start, .wake, .electionConnected,
             .electionDisconnected, .notification, .fromLeader, .leaderDisconnected, .persisted,
-            .epochStored:
+            .epochStored, .diskFull, .confirmLeadership, .handOver:
             break
         }
     }
@@ -169,8 +191,9 @@ package struct ZabPeer: Sendable {
         case .logRead: _ = ledger.logReads.popFirst()
         case .truncated, .snapshotInstalled, .installRefused, .truncationRefused:
             preconditionFailure("the database was rebuilt under an election")
-        case .start, .fromLeader, .leaderDisconnected, .persisted, .epochStored, .propose,
-            .snapshotSlice, .snapshotEnd:
+        case .start, .fromLeader, .leaderDisconnected, .persisted, .epochStored, .diskFull,
+            .propose, .confirmLeadership, .handOver, .snapshotSlice,
+            .snapshotEnd:
             break
         }
         round = election.round
@@ -184,6 +207,7 @@ package struct ZabPeer: Sendable {
     private mutating func lead(
         with leadership: consuming Leadership,
         _ input: ZabInput,
+        wasAway: Bool,
         _ now: Instant,
         _ actions: inout [ZabAction]
     ) {
@@ -215,7 +239,19 @@ package struct ZabPeer: Sendable {
         case .learnerDisconnected(let connection):
             leadership.disconnected(connection, &actions)
         case .wake:
-            leadership.wake(ledger: ledger, now: now, actions: &actions)
+            leadership.wake(wasAway: wasAway, ledger: ledger, now: now, actions: &actions)
+        case .confirmLeadership(let ticket):
+            guard leadership.stage == .broadcasting else { break }
+            leadership.confirm(ticket, ledger: ledger, actions: &actions)
+        case .handOver:
+            leadership.beginHandOver(
+                isCommanded: true,
+                ledger: ledger,
+                now: now,
+                actions: &actions
+            )
+        case .diskFull:
+            leadership.handOverIfDue(ledger, now, &actions)
         case .logRead(let proposals, let isComplete):
             guard let connection = ledger.logReads.popFirst(),
                 let index = leadership.index(connection)
@@ -248,8 +284,12 @@ package struct ZabPeer: Sendable {
         }
         if let failure = leadership.failure {
             leadership.stepDown(failure, actions: &actions)
-            return look(now, &actions)
+            takesProposals = false
+            return look(now, successor: leadership.successor, &actions)
         }
+        let takesNow = leadership.takesProposals(ledger)
+        if takesNow, !takesProposals, role == leadership.role { actions.append(.proposalsWelcome) }
+        takesProposals = takesNow
         role = leadership.role
         if leadership.stage == .broadcasting { standing?.vote.peerEpoch = leadership.epoch }
         phase = .leading(leadership)
@@ -258,6 +298,7 @@ package struct ZabPeer: Sendable {
     private mutating func learn(
         with learning: consuming Learning,
         _ input: ZabInput,
+        wasAway: Bool,
         _ now: Instant,
         _ actions: inout [ZabAction]
     ) {
@@ -292,14 +333,15 @@ package struct ZabPeer: Sendable {
         case .leaderDisconnected(let connection):
             learning.disconnected(connection, ledger: ledger, now: now)
         case .wake:
-            learning.wake(now: now, actions: &actions)
+            learning.wake(wasAway: wasAway, ledger: ledger, now: now, actions: &actions)
         case .notification(let sender, let notification):
             answer(sender, notification, ledger.isVoter ? .following : .observing, &actions)
         case .learnerConnected(let connection):
             actions.append(.close(connection, reason: "not leading"))
         case .logRead: _ = ledger.logReads.popFirst()
         case .start, .electionConnected, .electionDisconnected, .fromLearner,
-            .learnerDisconnected, .propose, .snapshotSlice, .snapshotEnd:
+            .learnerDisconnected, .diskFull, .propose, .confirmLeadership, .handOver,
+            .snapshotSlice, .snapshotEnd:
             break
         }
         if let failure = learning.failure {
@@ -307,13 +349,20 @@ package struct ZabPeer: Sendable {
             return look(now, &actions)
         }
         role = learning.role(ledger)
-        if learning.stage == .following { standing?.vote.peerEpoch = ledger.currentEpoch }
+        if learning.stage == .following {
+            lastLeader = learning.leader
+            standing?.vote.peerEpoch = ledger.currentEpoch
+        }
         phase = .learning(learning)
     }
 
     // MARK: - From phase to phase
 
-    private mutating func look(_ now: Instant, _ actions: inout [ZabAction]) {
+    private mutating func look(
+        _ now: Instant,
+        successor: ServerID? = nil,
+        _ actions: inout [ZabAction]
+    ) {
         if role != .looking {
             role = .looking
             actions.append(.roleChanged(.looking))
@@ -324,7 +373,7 @@ package struct ZabPeer: Sendable {
             return
         }
         round += 1
-        var election = Election(round: round, ledger: ledger, now: now)
+        var election = Election(round: round, ledger: ledger, successor: successor, now: now)
         if let outcome = election.start(ledger: ledger, now: now, actions: &actions) {
             elected(outcome, now, &actions)
         } else {
@@ -354,6 +403,8 @@ package struct ZabPeer: Sendable {
         var leadership = Leadership(
             ledger: ledger,
             now: now,
+            predecessor: lastLeader,
+            plannedCounter: plannedCounter,
             lastUsableCounter: lastUsableCounter
         )
         for learner in early {

@@ -1,0 +1,91 @@
+import DequeModule
+internal import Zab
+internal import ZooKeeperModel
+
+/// A sync on the leader, from its arrival to its answer.
+///
+/// It is answered once everything that was proposed before it is applied, and a quorum has shown
+/// that this server still led when it came. Else a leader that is deposed and does not know it yet
+/// would show its clients a state that others have already left behind.
+struct SyncWaiter: Sendable {
+    enum Target: Sendable {
+        case client(ConnectionID)
+        case learner(ConnectionID)
+    }
+    var place: SyncPlace
+    var target: Target
+}
+
+/// What a sync waits for.
+struct SyncPlace: Hashable, Sendable {
+    var zxid: Zxid
+    /// The question whether this server leads that was asked for it.
+    var ticket: UInt64
+}
+
+extension Replica {
+    mutating func sync(
+        _ path: ZnodePath,
+        xid: Int32,
+        at slot: Int,
+        _ actions: inout [ReplicaAction]
+    ) {
+        guard isLeading else {
+            enqueue(.forwardedSync(path), xid: xid, at: slot, &actions)
+            forwardedSyncs.append(clients[slot].id)
+            return forward(Request(xid: xid, operation: .sync(path)), at: slot, &actions)
+        }
+        let place = nextSyncPlace()
+        enqueue(.sync(path, place), xid: xid, at: slot, &actions)
+        park(place, for: .client(clients[slot].id), &actions)
+    }
+
+    mutating func sync(for learner: ConnectionID, _ actions: inout [ReplicaAction]) {
+        park(nextSyncPlace(), for: .learner(learner), &actions)
+    }
+
+    private mutating func nextSyncPlace() -> SyncPlace {
+        lastSyncTicket += 1
+        return SyncPlace(
+            zxid: prepared.last?.transaction.zxid ?? database.lastZxid,
+            ticket: lastSyncTicket
+        )
+    }
+
+    private mutating func park(
+        _ place: SyncPlace,
+        for target: SyncWaiter.Target,
+        _ actions: inout [ReplicaAction]
+    ) {
+        syncWaiters.append(SyncWaiter(place: place, target: target))
+        run(.confirmLeadership(place.ticket), &actions)
+    }
+
+    func hasCome(_ place: SyncPlace) -> Bool {
+        place.zxid <= database.lastZxid && place.ticket <= confirmedSyncTicket
+    }
+
+    mutating func leadershipConfirmed(_ ticket: UInt64, _ actions: inout [ReplicaAction]) {
+        confirmedSyncTicket = max(confirmedSyncTicket, ticket)
+        releaseSyncs(&actions)
+    }
+
+    mutating func releaseSyncs(_ actions: inout [ReplicaAction]) {
+        while let waiter = syncWaiters.first, hasCome(waiter.place) {
+            syncWaiters.removeFirst()
+            switch waiter.target {
+            case .client(let id):
+                if let slot = clients.slot(of: id) { advance(slot, &actions) }
+            case .learner(let id): dueLearnerSyncs.append(id)
+            }
+        }
+    }
+
+    /// Learners must get the commit of a transaction before the answer that says it is there. Zab
+    /// delivers a transaction here first and sends the commits then, so answers wait until it has.
+    mutating func sendDueSyncs(_ actions: inout [ReplicaAction]) {
+        guard !dueLearnerSyncs.isEmpty else { return }
+        for id in dueLearnerSyncs { actions.append(.send(id, .sync)) }
+        dueLearnerSyncs.removeAll(keepingCapacity: true)
+    }
+}
