@@ -79,7 +79,7 @@ final class ClientConnection: ChannelInboundHandler {
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        runner.finishTurn()
+        runner.finishRead()
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {

@@ -1,14 +1,14 @@
 internal import Journal
 internal import NIOCore
 internal import NIOPosix
+internal import Platform
 internal import Replication
 internal import ZooKeeperModel
 
 /// Runs the journal on a thread of its own, one batch of requests at a time.
 ///
-/// While a batch is being made durable the next one grows on the event loop, and goes out when the
-/// answers come back: group commit without a timer. Everything but ``submit`` and the answer runs on
-/// the disk's thread.
+/// While a batch is being made durable the next one grows on the event loop: group commit (see
+/// ``CommitGroup``). Everything but ``submit`` and the answer runs on the disk's thread.
 final class DiskThread: Sendable {
     enum Work: Sendable {
         case requests([StorageRequest])
@@ -18,7 +18,8 @@ final class DiskThread: Sendable {
         case purge
     }
     enum Answer: Sendable {
-        case results([StorageResult])
+        /// And how long the disk had them.
+        case results([StorageResult], after: Duration)
         case recovered(RecoveredState)
         /// The names of the files that were removed.
         case purged([String])
@@ -64,7 +65,9 @@ private final class Storage: @unchecked Sendable {
     func perform(_ work: DiskThread.Work) -> DiskThread.Answer {
         switch work {
         case .requests(let requests):
-            return .results(journal.perform(batch: requests))
+            let start = SystemClock.now()
+            let results = journal.perform(batch: requests)
+            return .results(results, after: SystemClock.now() - start)
         case .truncate(let zxid):
             do {
                 try journal.truncate(to: zxid)
@@ -74,13 +77,13 @@ private final class Storage: @unchecked Sendable {
             } catch JournalError.notInLog {
                 return .truncationRefused
             } catch {
-                return .results([.failed("\(error)")])
+                return .results([.failed("\(error)")], after: .zero)
             }
         case .purge:
             do {
                 return .purged(try journal.purge())
             } catch {
-                return .results([.failed("\(error)")])
+                return .results([.failed("\(error)")], after: .zero)
             }
         }
     }

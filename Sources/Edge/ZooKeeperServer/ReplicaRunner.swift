@@ -8,8 +8,9 @@ internal import ZooKeeperModel
 
 /// Feeds one ``Replica`` from sockets, disk and clock, and carries out what it asks for.
 ///
-/// Confined to one event loop. Inputs are handled as they come; what they cause leaves at the end of
-/// the loop's turn (``finishTurn()``): one write a connection, one batch for the disk.
+/// Confined to one event loop. Inputs are handled as they come. What they cause for clients leaves
+/// in one write a connection once all that was read from it is handled; what they cause for the
+/// disk, in one batch at the end of the loop's turn (``finishTurn()``).
 final class ReplicaRunner {
     let configuration: ServerConfiguration
     let logger: Logger
@@ -30,6 +31,9 @@ final class ReplicaRunner {
     /// Work for the disk that waits for what it is doing, in order.
     private var pendingStorage = StorageQueue()
     private var isDiskBusy = false
+    private var commitGroup = CommitGroup()
+    private var commitTimer: Scheduled<Void>?
+    private var isTurnEndScheduled = false
     /// Old snapshots go when the disk has nothing else to do.
     private var isPurgeDue = false
     private var purgeTimer: RepeatedTask?
@@ -112,9 +116,31 @@ final class ReplicaRunner {
 
     func markDirty(_ connection: ClientConnection) { dirty.append(connection) }
 
+    /// Sends a client what its requests have caused. What they have caused for the disk and the
+    /// other members leaves together with that of all clients that are read in this turn.
+    func finishRead() {
+        flush()
+        guard !isTurnEndScheduled else { return }
+        isTurnEndScheduled = true
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        loop.execute {
+            bound.value.isTurnEndScheduled = false
+            bound.value.finishTurn()
+        }
+    }
+
     /// Sends everything that the inputs of this turn of the loop have caused.
     func finishTurn() {
         submitStorage()
+        peers?.quorum.flush()
+        flush()
+        peers?.quorum.flush()
+        submitStorage()
+        peers?.quorum.setLeaderPaused(pendingStorage.hasTooManySlices)
+        scheduleWake()
+    }
+
+    private func flush() {
         // A connection that has got rid of its output may be sent more at once.
         var index = 0
         while index < dirty.count {
@@ -122,10 +148,6 @@ final class ReplicaRunner {
             index += 1
         }
         dirty.removeAll(keepingCapacity: true)
-        peers?.quorum.flush()
-        submitStorage()
-        peers?.quorum.setLeaderPaused(pendingStorage.hasTooManySlices)
-        scheduleWake()
     }
 
     // MARK: Actions
@@ -152,8 +174,12 @@ final class ReplicaRunner {
         case .closeClient(let id, let reason): connections[id]?.close(reason)
         case .pauseReading(let id): connections[id]?.setPaused(true)
         case .resumeReading(let id): connections[id]?.setPaused(false)
-        case .storage(let request): pendingStorage.append(request)
-        case .truncate(let zxid): pendingStorage.appendTruncation(to: zxid)
+        case .storage(let request):
+            pendingStorage.append(request)
+            commitGroup.add(request)
+        case .truncate(let zxid):
+            pendingStorage.appendTruncation(to: zxid)
+            commitGroup.addTruncation()
         case .log(let level, let message): log(level, message)
         case .halt(let reason): halt(reason)
         // One voter alone has nobody to say these to.
@@ -189,8 +215,24 @@ final class ReplicaRunner {
             if isPurgeDue { purge() }
             return
         }
+        if case .wait(let instant) = commitGroup.decide(now: SystemClock.now()) {
+            return awaitCommit(until: instant)
+        }
+        commitTimer?.cancel()
+        commitTimer = nil
+        commitGroup.submitted()
         isDiskBusy = true
         submit(pendingStorage.next())
+    }
+
+    private func awaitCommit(until instant: Instant) {
+        guard commitTimer == nil else { return }
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        let delay = max(0, (instant - SystemClock.now()).wholeNanoseconds)
+        commitTimer = loop.scheduleTask(in: .nanoseconds(delay)) {
+            bound.value.commitTimer = nil
+            bound.value.finishTurn()
+        }
     }
 
     private func purge() {
@@ -207,7 +249,8 @@ final class ReplicaRunner {
     private func diskAnswered(_ answer: DiskThread.Answer) {
         isDiskBusy = false
         switch answer {
-        case .results(let results):
+        case .results(let results, let duration):
+            commitGroup.answered(after: duration, now: SystemClock.now())
             for result in results { receive(.storage(result)) }
         case .recovered(let state):
             receive(.recovered(state))
@@ -252,6 +295,7 @@ final class ReplicaRunner {
     func stop() {
         isHalted = true
         timer?.cancel()
+        commitTimer?.cancel()
         purgeTimer?.cancel()
         peers?.stop()
         for connection in connections.values.sorted(by: { $0.id < $1.id }) {
