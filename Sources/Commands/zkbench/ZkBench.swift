@@ -40,18 +40,22 @@ struct ZkBench: AsyncParsableCommand {
     var size = 100
     @Option(help: "Threads that drive the connections.")
     var threads = 1
+    @Option(help: "Instead of a load, hold so many sessions that do nothing, for --seconds.")
+    var idle = 0
     @Option(help: "The parent of the znodes used.")
     var path = "/zkbench"
 
     func validate() throws {
         guard (1...10_000).contains(connections), (1...10_000).contains(depth),
             (1...86_400).contains(seconds), (0...86_400).contains(warmup),
-            (0...100).contains(reads), (0...1_000_000).contains(size), (1...64).contains(threads)
+            (0...100).contains(reads), (0...1_000_000).contains(size), (1...64).contains(threads),
+            (0...100_000).contains(idle)
         else { throw ValidationError("A number is outside of what makes sense.") }
     }
 
     func run() async throws {
         let target = try ConnectString(servers)
+        guard idle == 0 else { return try await holdIdle(target.servers) }
         let setup = try await ZooKeeper.connect(servers)
         let data = [UInt8](repeating: 0x2A, count: size)
         if try await setup.exists(path) == nil { try await setup.create(path, data: nil) }
@@ -98,6 +102,27 @@ struct ZkBench: AsyncParsableCommand {
         guard total.errors.isEmpty else { throw ExitCode.failure }
     }
 
+    private func holdIdle(_ servers: [ServerAddress]) async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let loop = group.next()
+        let logger = Logger(label: "zkbench")
+        let allConnected = loop.makePromise(of: Void.self)
+        let count = idle
+        loop.execute {
+            IdleSessions(
+                servers: servers,
+                count: count,
+                on: loop,
+                logger: logger,
+                allConnected: allConnected
+            ).start()
+        }
+        try await allConnected.futureResult.get()
+        logger.notice("\(count) sessions are idle")
+        try await Task.sleep(for: .seconds(seconds))
+        // The sessions end with the process: their servers expire them.
+    }
+
     private func report(_ total: Measurement) {
         print(
             "\(connections) connections, \(depth) deep, \(reads) % reads, \(size) bytes, "
@@ -117,6 +142,19 @@ struct ZkBench: AsyncParsableCommand {
         for (code, count) in total.errors.sorted(by: { $0.key.rawValue > $1.key.rawValue }) {
             print("failed with \(code): \(count)")
         }
+        print(summary(total))
+    }
+
+    /// The line that scripts read; microseconds.
+    private func summary(_ total: Measurement) -> String {
+        var all = total.reads
+        all.add(total.writes)
+        let failed = total.errors.values.reduce(0, +)
+        let rate = Int((Double(all.count) / Double(seconds)).rounded())
+        return "ops/s=\(rate) reads=\(total.reads.count) writes=\(total.writes.count) "
+            + "errors=\(failed) p50_us=\(all.value(at: 0.5) / 1_000) "
+            + "p99_us=\(all.value(at: 0.99) / 1_000) max_us=\(all.largest / 1_000) "
+            + "gap_us=\(total.longestGap.nanoseconds / 1_000)"
     }
 
     /// With three digits after the point.
@@ -143,11 +181,14 @@ struct Measurement: Sendable {
     var reads = LatencyHistogram()
     var writes = LatencyHistogram()
     var errors: [ErrorCode: Int] = [:]
+    /// The longest time in which a connection had no write acknowledged.
+    var longestGap = TimeAmount.zero
 
     mutating func add(_ other: Measurement) {
         reads.add(other.reads)
         writes.add(other.writes)
         errors.merge(other.errors, uniquingKeysWith: +)
+        longestGap = max(longestGap, other.longestGap)
     }
 }
 
@@ -159,6 +200,7 @@ private final class Connection {
     private var measurement = Measurement()
     private var underWay = 0
     private var isStarted = false
+    private var lastWrite: NIODeadline?
     /// A fixed sequence in 0..<100 that visits every number: reads and writes are mixed evenly.
     private var turn = 0
 
@@ -219,6 +261,10 @@ private final class Connection {
                         measurement.reads.record(nanoseconds)
                     } else {
                         measurement.writes.record(nanoseconds)
+                        if let lastWrite {
+                            measurement.longestGap = max(measurement.longestGap, now - lastWrite)
+                        }
+                        lastWrite = now
                     }
                 case .failure(let code): measurement.errors[code, default: 0] += 1
                 }
