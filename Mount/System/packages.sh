@@ -1,25 +1,45 @@
-# Sourced by scripts that install Debian packages.
+# Sourced by scripts that need Debian packages.
+
+# as_root COMMAND…: runs it as root, through sudo where that is needed.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        echo "This needs root, and there is no sudo. As root, run: $*" >&2
+        return 1
+    fi
+}
 
 # need_packages NAME REASON [NAME REASON]…: installs those that are missing, saying which and why.
 need_packages() {
-    local missing=() sudo=()
+    local missing=()
+    if ! command -v apt-get >/dev/null; then
+        echo "This is no Debian or Ubuntu. Make sure that there is what these packages bring:"
+        while [ $# -gt 0 ]; do
+            echo "  $1: $2"
+            shift 2
+        done
+        return 0
+    fi
     while [ $# -gt 0 ]; do
-        if ! dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; then
-            echo "Missing: $1 ($2)."
+        if [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" != installed ]; then
+            echo "  missing: $1, $2"
             missing+=("$1")
         fi
         shift 2
     done
-    [ ${#missing[@]} -gt 0 ] || return 0
-    if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null || {
-            echo "Please install them as root: apt-get install ${missing[*]}" >&2
-            return 1
-        }
-        sudo=(sudo)
+    if [ ${#missing[@]} = 0 ]; then
+        echo "  nothing is missing"
+        return 0
     fi
-    echo "Installing: ${missing[*]}"
-    "${sudo[@]}" apt-get update -qq
-    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+    if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
+        echo "There is no sudo. As root, run: apt-get install ${missing[*]}" >&2
+        return 1
+    fi
+    echo "  installing with apt-get: ${missing[*]}"
+    as_root apt-get update -qq || return
+    as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
