@@ -75,12 +75,7 @@ extension MountedTree {
             target,
             becomesEphemeral
         )
-        let stats = try carryOut(&job, operations, source)
-        var moved: [ZnodePath: Stat] = [:]
-        for (item, stat) in zip(subtree, stats) {
-            moved[Self.moved(item.path, from.path, to.path)] = stat
-        }
-        follow(from.path, to.path, moved)
+        follow(from.path, to.path, try carryOut(&job, operations, source))
         return .done
     }
 
@@ -198,13 +193,19 @@ extension MountedTree {
         }
     }
 
-    /// Runs the transaction; the Stats of what it created and set, in its order.
+    /// Runs the transaction; the Stats of what it created and set.
+    ///
+    /// Apache's servers before 3.8.2 give no Stat of what a transaction creates (ZOOKEEPER-4026), so it is
+    /// asked for in the same burst, and believed where it is still of this transaction.
     private mutating func carryOut(
         _ job: inout Job,
         _ operations: [Operation],
         _ source: Znode
-    ) throws(Stop) -> [Stat] {
-        let answers = try ask(&job, .multi(operations))
+    ) throws(Stop) -> [ZnodePath: Stat] {
+        var paths: [ZnodePath] = []
+        for case .create(let request) in operations { paths.append(request.path) }
+        let questions = paths.map { Operation.exists($0, watch: false) }
+        let answers = try ask(&job, [.multi(operations)] + questions)
         let code: ErrorCode
         switch answers.first {
         case .success(.multi(let results)):
@@ -213,12 +214,24 @@ extension MountedTree {
             }
             guard let first = failures.first(where: { $0 != .ok && $0 != .runtimeInconsistency })
             else {
-                return results.compactMap {
-                    switch $0 {
-                    case .success(.createdWithStat(_, let stat)), .success(.stat(let stat)): stat
-                    case .success, .failure: nil
+                var stats: [ZnodePath: Stat] = [:]
+                for (path, outcome) in zip(paths, answers.outcomes.dropFirst()) {
+                    if case .success(.stat(let stat)) = outcome.result,
+                        stat.czxid == answers.outcomes[0].zxid
+                    {
+                        stats[path] = stat
                     }
                 }
+                for (operation, result) in zip(operations, results) {
+                    switch (operation, result) {
+                    case (.create(let request), .success(.createdWithStat(_, let stat))):
+                        stats[request.path] = stat
+                    case (.setData(let path, _, _), .success(.stat(let stat))):
+                        stats[path] = stat
+                    default: break
+                    }
+                }
+                return stats
             }
             code = first
         case .failure(let failure): code = failure

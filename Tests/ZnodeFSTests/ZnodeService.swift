@@ -15,6 +15,8 @@ struct ZnodeService {
         var path: ZnodePath
     }
 
+    /// As Apache's servers before 3.8.2: a transaction tells no Stat of what it created.
+    var hidesStatsOfTransactions = false
     var nodes: [ZnodePath: Node] = [:]
     var zxid = Zxid(rawValue: 0x10)
     var time = Timestamp(rawValue: 1_000_000)
@@ -60,6 +62,8 @@ struct ZnodeService {
         var results: [MultiResult] = []
         for (index, part) in parts.enumerated() {
             switch apply(part, session) {
+            case .success(.createdWithStat(let path, _)) where hidesStatsOfTransactions:
+                results.append(.success(.created(path)))
             case .success(let response): results.append(.success(response))
             case .failure(let code):
                 let after = zxid
