@@ -29,7 +29,7 @@ extension MountedTree {
         }
     }
 
-    private mutating func leaveUnknown(_ request: FileRequestID, _ handle: FileHandle) {
+    mutating func leaveUnknown(_ request: FileRequestID, _ handle: FileHandle) {
         log(.error, "interrupted, outcome unknown: \(describe(.publish(handle)))")
         files[handle]?.withFile { file in
             file.flightWaiters.removeAll {

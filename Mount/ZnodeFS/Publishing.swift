@@ -77,7 +77,8 @@ extension MountedTree {
             &job,
             path,
             data: data,
-            isEphemeral: creation?.isEphemeral ?? false
+            isEphemeral: creation?.isEphemeral ?? false,
+            isIdempotent: !file.flight.contains(where: \.edit.isAppend)
         )
         switch outcome {
         case .made(let stat):
@@ -85,7 +86,11 @@ extension MountedTree {
             adopt(id, stat)
             landed(handle, Snapshot(data: data, stat: stat), isCurrent: false)
         case .existed:
-            // Another was faster, and O_EXCL was not asked for: the edits go to what is there.
+            // Another was faster, and O_EXCL was not asked for: the edits go to what is there. Where it
+            // may have been this very creation, whose answer was lost, nobody is told that nothing is done.
+            if job.transcript.contains(where: \.hasUnknownOutcome) {
+                for request in file.interrupted { leaveUnknown(request, handle) }
+            }
             guard nodes[id]?.deferred != nil else { throw .again }
             guard let znode = try inspect(&job, path) else { throw .again }
             guard kind(znode) == .regular else { throw .failed(.isDirectory) }
@@ -142,9 +147,7 @@ extension MountedTree {
         case .failure(.badVersion): throw file.pinnedVersion == nil ? .again : .failed(.stale)
         case .failure(.noNode): throw .failed(.stale)
         case .failure(let code) where code.leavesOutcomeUnknown:
-            let appends = file.flight.contains {
-                if case .append = $0.edit { true } else { false }
-            }
+            let appends = file.flight.contains(where: \.edit.isAppend)
             stat = try settleChange(
                 &job,
                 path,

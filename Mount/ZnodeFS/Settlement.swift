@@ -15,12 +15,14 @@ internal import ZooKeeperModel
 extension MountedTree {
     enum Creation: Hashable { case made(Stat), existed }
 
-    /// Creates a znode with the mount's ACL.
+    /// Creates a znode with the mount's ACL. `isIdempotent` says that one's own creation may be taken for
+    /// another's, because the caller goes on with the same bytes over what is there.
     mutating func makeZnode(
         _ job: inout Job,
         _ path: ZnodePath,
         data: [UInt8]?,
-        isEphemeral: Bool
+        isEphemeral: Bool,
+        isIdempotent: Bool = false
     ) throws(Stop) -> Creation {
         let answers = try ask(
             &job,
@@ -39,7 +41,13 @@ extension MountedTree {
             return .made(stat)
         case .failure(.nodeExists): return .existed
         case .failure(let code) where code.leavesOutcomeUnknown:
-            return try settleCreation(&job, path, answers, isEphemeral: isEphemeral)
+            return try settleCreation(
+                &job,
+                path,
+                answers,
+                isEphemeral: isEphemeral,
+                isIdempotent: isIdempotent
+            )
         case let other: throw .failed(failure(other))
         }
     }
@@ -48,7 +56,8 @@ extension MountedTree {
         _ job: inout Job,
         _ path: ZnodePath,
         _ before: Answers,
-        isEphemeral: Bool
+        isEphemeral: Bool,
+        isIdempotent: Bool
     ) throws(Stop) -> Creation {
         let parent = path.parent ?? .root
         let found = try ask(
@@ -64,6 +73,7 @@ extension MountedTree {
             {
                 return .made(stat)
             }
+            if isIdempotent { return .existed }
         case (.failure(.noNode), .success(.stat(let directory))):
             // No child came or went in the meantime: it was not created and deleted again.
             if directory.pzxid <= before.zxidBefore { throw .again }

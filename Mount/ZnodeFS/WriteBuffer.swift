@@ -6,6 +6,9 @@ enum Edit: Hashable, Sendable {
     case append([UInt8])
     case truncate(Int)
 
+    /// Whether doing it twice is not the same as doing it once.
+    var isAppend: Bool { if case .append = self { true } else { false } }
+
     /// The length of a file after this edit, nil where it cannot be counted.
     func length(after length: Int) -> Int? {
         switch self {

@@ -119,6 +119,30 @@ import ZooKeeperModel
         }
     }
 
+    @Test(arguments: [0, 1], [false, true])
+    func `a new file whose creation lost its answer is written over`(
+        taken: Int,
+        isInterrupted: Bool
+    ) throws {
+        var world = MountWorld()
+        let (node, handle) = try world.open(0, "/new", [.writeOnly, .create])
+        let write = world.send(0, .write(node, handle, offset: 0, bytes: bytes("value")))
+        while !world.mounts[0].outbox.contains(where: { $0.1.isWrite }) { _ = world.step(0) }
+        world.disconnect(0, taken: taken)
+        world.connect(0)
+        if isInterrupted { world.input(0, .interrupted(write)) }
+        world.settle()
+        if isInterrupted, taken == 1 {
+            // It is there, so nobody may be told that nothing was done.
+            #expect(world.reply(0, write) == .failed(.inputOutput))
+        } else if isInterrupted {
+            #expect(world.reply(0, write) == .failed(.interrupted))
+        } else {
+            #expect(world.reply(0, write) == .written(5))
+        }
+        if taken == 1 || !isInterrupted { #expect(world.data("/new") == "value") }
+    }
+
     @Test func `an ephemeral made just before the loss is known by its owner`() throws {
         var world = MountWorld()
         try world.mkdir(0, "/e", mode: 0o1777)
