@@ -191,7 +191,7 @@ if !coreOnly {
         ),
         tests(
             "MountCommandTests",
-            ["zkfs", "Fuse", "ClientCore", "ZooKeeperModel"]
+            ["zkfs", "Fuse", "ZnodeFS", "ClientCore", "ZooKeeperModel"]
         ),
         // Real sockets, real disks, real mounts, other people's clients.
         tests("EndToEndTests", ["ZooKeeperClient", "ZooKeeperModel"]),

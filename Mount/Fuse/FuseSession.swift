@@ -38,6 +38,8 @@ package import ZnodeFS
         let room: Int
         /// What an open that the kernel gave up on must be closed for.
         let node: NodeID
+        /// The caller.
+        let thread: Int32
     }
 
     /// Safe to share: pointers in it are opaque, and used only by who took them out.
@@ -165,6 +167,12 @@ package import ZnodeFS
         }
     }
 
+    /// Says which signals the caller of a request has, if that still waits.
+    package func lookAtCaller(_ id: FileRequestID) {
+        guard let thread = state.change({ $0.pending[id]?.thread }) else { return }
+        post([.interrupted(id, CallerSignals(of: thread))])
+    }
+
     /// Answers what is left, unmounts and lets go of everything. Blocks; call it once, from a thread
     /// that serves nothing, when nobody calls ``reply(_:_:)`` and ``notify(_:)`` any more.
     package func end() {
@@ -247,14 +255,21 @@ extension FuseSession {
             UnsafeMutableRawPointer(bitPattern: UInt(number))
         )
         let wasInterrupted = unsafe fuse_req_interrupted(request) != 0
-        let pending = unsafe Pending(request: request, room: room, node: NodeID(rawValue: node))
+        let pending = unsafe Pending(
+            request: request,
+            room: room,
+            node: NodeID(rawValue: node),
+            thread: caller.thread
+        )
         let outcome: InboxOutcome = state.wait { state in
             if state.isEnding { return .refused }
             guard state.inbox.count < Self.inboxLimit else { return nil }
             state.pending[id] = pending
             let wasEmpty = state.inbox.isEmpty
             state.inbox.append(.kernel(id, operation, caller))
-            if wasInterrupted { state.inbox.append(.interrupted(id)) }
+            if wasInterrupted {
+                state.inbox.append(.interrupted(id, CallerSignals(of: caller.thread)))
+            }
             return wasEmpty ? .first : .further
         }
         switch outcome {
@@ -308,8 +323,7 @@ extension FuseSession {
     /// Runs in the reader thread with a lock of the request held, so it must not answer.
     private static let interrupted: fuse_interrupt_func_t = { request, number in
         guard let request = unsafe request else { return }
-        unsafe FuseSession.of(request).post([
-            .interrupted(FileRequestID(rawValue: UInt64(UInt(bitPattern: number))))
-        ])
+        let id = FileRequestID(rawValue: UInt64(UInt(bitPattern: number)))
+        unsafe FuseSession.of(request).lookAtCaller(id)
     }
 }

@@ -2,7 +2,7 @@ internal import ZooKeeperModel
 
 /// What signals, time and the session do to writes that are held or on their way.
 extension MountedTree {
-    /// The caller of a held write, flush or fsync got a signal.
+    /// The caller of a held write or flush is to end.
     mutating func interruptWriter(_ request: FileRequestID, _ handle: FileHandle) {
         guard let file = files[handle]?.file else { return }
         let isInFlight = file.flightWaiters.contains {

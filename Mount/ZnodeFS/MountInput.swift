@@ -3,8 +3,9 @@ package import ZooKeeperModel
 /// What can happen to a ``MountedTree``.
 package enum MountInput: Sendable {
     case kernel(FileRequestID, FileOperation, Caller)
-    /// The caller of this request got a signal: answer it at once.
-    case interrupted(FileRequestID)
+    /// The caller of this request got a signal, or was looked at again as `.lookAtCaller` asked.
+    /// Without signals, where they cannot be seen, it is taken as one that ends the call.
+    case interrupted(FileRequestID, CallerSignals? = nil)
     /// The answer to `.submit`. A connection lost on the way is `.failure(.connectionLoss)`: the
     /// outcome is unknown.
     case completed(OperationToken, OperationOutcome)
@@ -53,6 +54,8 @@ package enum MountAction: Sendable {
     /// Absolute paths: the tree knows its own root. Submitted operations stay in order.
     case submit(OperationToken, Operation)
     case notify(KernelNotification)
+    /// Answer with `.interrupted`, if this request still waits.
+    case lookAtCaller(FileRequestID)
     case log(MountLogLevel, String)
 }
 

@@ -9,8 +9,8 @@ package import ZooKeeperModel
 ///
 /// Rules kept (Docs/Mount.md has each promise with its state):
 /// - Every request gets exactly one reply. Nothing is held longer than `hold` for an ensemble that is
-///   away, and an interrupted request ends at once, except that a write on its way is waited for
-///   while there is a connection: its answer says what happened.
+///   away, and a request whose caller is to end does so at once, except that a write on its way is
+///   waited for while there is a connection: its answer says what happened.
 /// - A reply of success means that a quorum has it. What is not known to be done or undone is said to
 ///   be so: EIO, and "outcome unknown" in the log. No write is ever repeated blindly.
 /// - Bytes shown together belong to one version of one znode.
@@ -47,6 +47,8 @@ package struct MountedTree: Sendable {
     var retryLostAt: Instant?
     /// Who owes the reply to each request of the kernel.
     var requests: [FileRequestID: RequestHolder] = [:]
+    /// Those that go on after a signal; all of them stand in `requests`.
+    var patient: [FileRequestID: PatientCaller] = [:]
     /// Not later than the first moment at which something must happen; nil for never.
     private var earliest: Instant?
 
@@ -75,7 +77,7 @@ package struct MountedTree: Sendable {
         switch input {
         case .kernel(let request, let operation, let caller):
             receive(request, operation, caller)
-        case .interrupted(let request): interrupt(request)
+        case .interrupted(let request, let signals): interrupt(request, signals)
         case .completed(let token, let outcome): complete(token, outcome)
         case .event(let event): receive(event)
         case .session(let change): receive(change)
@@ -96,10 +98,12 @@ package struct MountedTree: Sendable {
         guard let at = earliest, at <= now.instant else { return }
         wakeJobs()
         wakeFiles()
+        lookAtCallers()
         runReady()
         earliest = nil
         if let at = earliestJobDeadline() { noteDeadline(at) }
         if let at = earliestFileDeadline() { noteDeadline(at) }
+        if let at = earliestLook() { noteDeadline(at) }
     }
 }
 
@@ -142,6 +146,7 @@ extension MountedTree {
 
     mutating func reply(_ request: FileRequestID, _ reply: FileReply) {
         guard requests.removeValue(forKey: request) != nil else { return }
+        patient[request] = nil
         if case .failed = reply { counters.failures += 1 }
         output.append(.reply(request, reply))
     }
@@ -225,33 +230,6 @@ extension MountedTree {
         case .getLock, .setLock, .flock: throw .failed(.noLocks)
         case .poll(_, let handle, let events, let wake): return poll(handle, events, wake)
         case .allocate: throw .failed(.notSupported)
-        }
-    }
-
-    /// The caller got a signal. What has not been sent is given up; a write on its way is waited for
-    /// while there is a connection, since only its answer can be told truthfully.
-    private mutating func interrupt(_ request: FileRequestID) {
-        switch requests[request] {
-        case nil: return
-        case .job(let id)?:
-            guard var job = jobs[id] else { return }
-            if mayHaveChanged(job) {
-                if isConnected {
-                    job.isInterrupted = true
-                    jobs[id] = job
-                    return
-                }
-                log(.error, "interrupted, outcome unknown: \(describe(job.cause))")
-                jobs[id] = nil
-                finish(job, .failure(.inputOutput))
-            } else {
-                jobs[id] = nil
-                finish(job, .failure(.interrupted))
-            }
-        case .publication(let handle)?: interruptWriter(request, handle)
-        case .stream(let handle)?:
-            files[handle]?.withStream { $0.stopWaiting(request) }
-            reply(request, .failed(.interrupted))
         }
     }
 
@@ -366,6 +344,9 @@ extension MountedTree {
                     "request \(request.rawValue) waits for no stream"
                 )
             }
+        }
+        for request in patient.keys {
+            precondition(requests[request] != nil, "a caller is looked at who waits for nothing")
         }
         for (path, handles) in filesByPath {
             precondition(!handles.isEmpty, "an empty list is kept for \(path)")

@@ -6,10 +6,10 @@ internal import ZooKeeperModel
 /// quorum has it; one that is a multiple is part of a stream of blocks and answered at once, held until
 /// such a write, fsync, close or a second of quiet. Many small writes in a row would send the whole
 /// file with each: once a handle has sent several times its size, a write that closely follows
-/// another is answered at once and published with its successors a tenth of a second later. A publication is a compare-and-set over a known
-/// version: when another was faster the newest version is read and the edits are applied to that, after
-/// a jittered pause, until it is done or interrupted. While one is on its way further edits gather
-/// and become the next.
+/// another is answered at once and published with its successors a tenth of a second later. A
+/// publication is a compare-and-set over a known version: when another was faster the newest version is
+/// read and the edits are applied to that, after a jittered pause, until it is done or the caller is to
+/// end. While one is on its way further edits gather and become the next.
 extension MountedTree {
     static let blockSize = 4_096
     static let quiet = Duration.seconds(1)

@@ -159,6 +159,8 @@ final class MountRunner {
             }
         case .notify(let notification):
             kernel?.notify(notification)
+        case .lookAtCaller(let request):
+            kernel?.lookAtCaller(request)
         case .log(let level, let message):
             plan.log.write(level, message)
         }

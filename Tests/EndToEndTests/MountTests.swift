@@ -163,11 +163,10 @@ struct MountTests {
         let result = shell(
             """
             : > \(one.path("log"))
-            append='for ((n = 0; n < 500; n++)); do echo "$1-$n" >> "$2"; done'
-            bash -c "$append" - one \(one.path("log")) &
-            first=$!
-            bash -c "$append" - two \(two.path("log"))
-            wait $first
+            # Ordinary shells: the end of each of their children is a signal.
+            for n in $(seq 500); do echo one-$n >> \(one.path("log")); /bin/true & done &
+            for n in $(seq 500); do echo two-$n >> \(two.path("log")); /bin/true & done
+            wait
             sort \(one.path("log")) | uniq | wc -l; wc -l < \(two.path("log"))
             """,
             limit: 120

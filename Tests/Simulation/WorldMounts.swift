@@ -38,7 +38,8 @@ extension World {
                 index,
                 .submit(RequestToken(rawValue: token.rawValue), operation)
             )
-        case .notify: break
+        // Simulated callers get no signals.
+        case .notify, .lookAtCaller: break
         case .log(let level, let message): note("mount \(index) \(level): \(message)")
         }
     }

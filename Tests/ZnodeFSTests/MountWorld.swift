@@ -17,6 +17,8 @@ struct MountWorld {
         var replies: [FileRequestID: FileReply] = [:]
         var waiting: Set<FileRequestID> = []
         var notifications: [KernelNotification] = []
+        /// Requests whose callers the tree wants looked at.
+        var looks: [FileRequestID] = []
         var log: [String] = []
         /// How often the kernel was given each node.
         var given: [NodeID: UInt64] = [:]
@@ -72,6 +74,7 @@ struct MountWorld {
                     mounts[m].inbox.append(.completed(token, Self.lost))
                 }
             case .notify(let notification): mounts[m].notifications.append(notification)
+            case .lookAtCaller(let request): mounts[m].looks.append(request)
             case .log(_, let line): mounts[m].log.append(line)
             }
         }
