@@ -29,6 +29,8 @@ struct Job: Sendable {
     var plan: PublicationPlan?
     /// Whether an effect that must not happen twice has happened.
     var isApplied = false
+    /// What a look a moment ago has found; then nothing is asked.
+    var seen: Znode?
     /// Whether an unlink fetches the content for open handles; decided once.
     var wantsContent: Bool?
 
@@ -63,6 +65,8 @@ struct Exchange: Sendable {
     /// What ``MountedTree/inspect(_:_:after:)`` made of its answers. Kept in their place, since it
     /// depends on facts that may be forgotten before the next run.
     var conclusion: [Znode?]?
+    /// No answer that the conclusion rests on is older than this.
+    var conclusionZxid: Zxid?
     /// What this mount had seen when the burst was sent: no later change is older than this.
     var zxidBefore: Zxid
     var sessionBefore: SessionID?
@@ -257,28 +261,28 @@ extension MountedTree {
             job.transcript[index].sessionBefore = session
         }
         for position in job.transcript[index].operations.indices {
-            let exchange = job.transcript[index]
-            guard exchange.outcomes[position] == nil, exchange.tokens[position] == nil else {
-                continue
-            }
+            guard job.transcript[index].outcomes[position] == nil,
+                job.transcript[index].tokens[position] == nil
+            else { continue }
             lastToken += 1
             let token = OperationToken(rawValue: lastToken)
             outstanding[token] = Outstanding(job: job.id, exchange: index, position: position)
             job.transcript[index].tokens[position] = token
-            output.append(.submit(token, exchange.operations[position]))
+            output.append(.submit(token, job.transcript[index].operations[position]))
         }
     }
 
     mutating func complete(_ token: OperationToken, _ outcome: OperationOutcome) {
-        if outcome.zxid > lastZxid { lastZxid = outcome.zxid }
+        see(outcome.zxid)
         guard let place = outstanding.removeValue(forKey: token) else { return }
         // The job may be over: interrupted, or out of time.
-        guard var job = jobs[place.job], place.exchange < job.transcript.count else { return }
-        job.transcript[place.exchange].tokens[place.position] = nil
-        let operation = job.transcript[place.exchange].operations[place.position]
-        if case .failure(let code) = outcome.result, !operation.isWrite, code.isLostAnswer {
+        guard place.exchange < jobs[place.job]?.transcript.count ?? 0 else { return }
+        // In place: a copy of a long burst for each of its answers would take the square of its length.
+        jobs[place.job]?.transcript[place.exchange].tokens[place.position] = nil
+        let isWrite =
+            jobs[place.job]?.transcript[place.exchange].operations[place.position].isWrite == true
+        if case .failure(let code) = outcome.result, !isWrite, code.isLostAnswer {
             // Asked again at the next connection. Where the session stands after all, soon.
-            jobs[place.job] = job
             if isConnected {
                 let at = now.instant + Self.lostAnswerPause
                 retryLostAt = retryLostAt.map { min($0, at) } ?? at
@@ -286,9 +290,10 @@ extension MountedTree {
             }
             return
         }
-        job.transcript[place.exchange].outcomes[place.position] = outcome
-        jobs[place.job] = job
-        if job.transcript[place.exchange].isAnswered { ready.append(place.job) }
+        jobs[place.job]?.transcript[place.exchange].outcomes[place.position] = outcome
+        if jobs[place.job]?.transcript[place.exchange].isAnswered == true {
+            ready.append(place.job)
+        }
     }
 
     /// Sends what waits for a connection.

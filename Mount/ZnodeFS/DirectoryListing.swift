@@ -62,7 +62,11 @@ extension MountedTree {
             let paths = page.compactMap { lookedUp(snapshot, snapshot.entries[$0]) }
             let znodes = try inspect(&job, paths)
             var found: [ZnodePath: Znode] = [:]
-            for case let znode? in znodes { found[znode.path] = znode }
+            let isNewest = isNewest(job)
+            for case let znode? in znodes {
+                found[znode.path] = znode
+                if isNewest { recent.list(znode, at: now.instant) }
+            }
             var result: [DirectoryEntry] = []
             for index in page {
                 let next = UInt64(index + 1)

@@ -28,7 +28,9 @@ extension MountedTree {
         _ id: NodeID,
         _ name: [UInt8]
     ) throws(Stop) -> FileReply {
-        // The kernel asks for security.capability before every write: answered without a question.
+        // The kernel asks for security.capability before every write: answered without a question. Who is
+        // told that ACLs and labels are not kept here, as `ls -l` is, does not ask again for each file.
+        guard name.starts(with: "user.".utf8) else { throw .failed(.notSupported) }
         guard name.starts(with: Self.attributePrefix.utf8) else { throw .failed(.noData) }
         guard let znode = try inspectNode(&job, id) else { throw .failed(.noData) }
         let wanted = name.dropFirst(Self.attributePrefix.utf8.count)

@@ -114,6 +114,7 @@ extension MountedTree {
         // The questions of this inspection are the last of the transcript.
         var exchange = job.transcript[begin]
         exchange.conclusion = result
+        exchange.conclusionZxid = exchange.outcomes.compactMap { $0?.zxid }.min()
         job.transcript.removeSubrange(begin...)
         job.transcript.append(exchange)
         job.cursor = begin + 1
@@ -189,14 +190,19 @@ extension MountedTree {
     mutating func lookup(
         _ job: inout Job,
         _ parent: NodeID,
-        _ name: [UInt8]
+        _ name: [UInt8],
+        _ caller: Caller
     ) throws(Stop) -> FileReply {
         let place = try resolve(&job, parent, name)
-        return .entry(try enter(&job, place))
+        return .entry(try enter(&job, place, caller))
     }
 
     /// The entry for a place, counted as one lookup of its node.
-    mutating func enter(_ job: inout Job, _ place: Place) throws(Stop) -> Entry {
+    private mutating func enter(
+        _ job: inout Job,
+        _ place: Place,
+        _ caller: Caller
+    ) throws(Stop) -> Entry {
         switch place.facet {
         case .control, .status, .log, .watch:
             let key = NodeKey(
@@ -207,18 +213,32 @@ extension MountedTree {
             )
             return entry(key, virtualAttributes(key))
         case .itself:
-            guard let znode = try inspect(&job, place.path) else {
+            guard let znode = try look(&job, place.path) else {
                 guard let id = nodes.deferredNode(place.path), let node = nodes[id] else {
                     throw .failed(.noEntry)
                 }
                 return entry(node.key, deferredAttributes(node))
             }
-            return entry(znode, .itself)
+            return entry(znode, .itself, of: job, caller)
         case .data, .stat, .directory, .here:
-            guard let znode = try inspect(&job, place.path) else { throw .failed(.noEntry) }
+            guard let znode = try look(&job, place.path) else { throw .failed(.noEntry) }
             if place.facet == .data, znode.content == .null { throw .failed(.noEntry) }
-            return entry(znode, place.facet)
+            return entry(znode, place.facet, of: job, caller)
         }
+    }
+
+    /// The kernel asks for the attributes next, for the same caller.
+    private mutating func entry(
+        _ znode: Znode,
+        _ facet: Facet,
+        of job: Job,
+        _ caller: Caller
+    ) -> Entry {
+        let entry = entry(znode, facet)
+        if let node = entry.node, job.seen != nil || isNewest(job) {
+            recent.name(node, znode, by: caller.thread, at: now.instant)
+        }
+        return entry
     }
 
     mutating func entry(_ znode: Znode, _ facet: Facet) -> Entry {
@@ -311,7 +331,12 @@ extension MountedTree {
             return .attributes(virtualAttributes(node.key), validity: .zero)
         case .itself, .data, .stat, .directory, .here: break
         }
-        let found = try inspect(&job, node.key.path)
+        let found: Znode?
+        if let seen = job.seen {
+            found = seen
+        } else {
+            found = try inspect(&job, node.key.path)
+        }
         let isSame =
             found.map { id == .root || $0.stat.czxid == node.key.czxid } ?? false
         guard let znode = found, isSame else {

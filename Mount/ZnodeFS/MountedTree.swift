@@ -16,7 +16,8 @@ package import ZooKeeperModel
 /// - Bytes shown together belong to one version of one znode.
 /// - No cache: attributes and entries are given to the kernel with a validity of zero, and every read
 ///   of the tree asks the server over the one session, so that ZooKeeper's order is the mount's.
-///   What is remembered of a znode (its kind, its ACL) is bound to the version it came from.
+///   What is remembered of a znode (its kind, its ACL) is bound to the version it came from, and what
+///   was seen a moment ago (``RecentLooks``) to there being no sign of anything newer.
 /// - Locks and anything else that could say yes without being sure is refused.
 ///
 /// It never touches the kernel, a socket, a clock or a thread. Sources: the FUSE protocol
@@ -54,6 +55,7 @@ package struct MountedTree: Sendable {
 
     var watched: [ZnodePath: WatchedPath] = [:]
     var facts = KnownFacts()
+    var recent = RecentLooks()
     var remembered = RememberedAttributes()
     var journal = MessageRing()
     var counters = Counters()
@@ -142,6 +144,8 @@ extension MountedTree {
         counters.requests += 1
         let job = start(.kernel(request, operation, caller))
         requests[request] = .job(job)
+        let asked: NodeID? = if case .getAttributes(let node, _) = operation { node } else { nil }
+        jobs[job]?.seen = recent.takeNamed(asked, by: caller.thread, at: now.instant)
     }
 
     mutating func reply(_ request: FileRequestID, _ reply: FileReply) {
@@ -187,7 +191,7 @@ extension MountedTree {
         if settings.readOnly, operation.changesTheTree { throw .failed(.readOnlyFileSystem) }
         switch operation {
         case .forget: return .done
-        case .lookup(let parent, let name): return try lookup(&job, parent, name)
+        case .lookup(let parent, let name): return try lookup(&job, parent, name, caller)
         case .getAttributes(let node, let handle):
             return try getAttributes(&job, node, handle)
         case .setAttributes(let node, let change, let handle):
@@ -275,6 +279,7 @@ extension MountedTree {
     }
 
     private mutating func receive(_ change: SessionChange) {
+        recent.drop()
         switch change {
         case .connected(let session, let isNew):
             let wasConnected = isConnected
@@ -308,7 +313,9 @@ extension MountedTree {
 
     private mutating func receive(_ event: WatchEvent) {
         counters.events += 1
-        if event.zxid > lastZxid { lastZxid = event.zxid }
+        // Servers before 3.9 do not say which change it was.
+        recent.drop()
+        see(event.zxid)
         for handle in filesByPath[event.path] ?? [] {
             files[handle]?.withFile { $0.isCurrent = false }
         }

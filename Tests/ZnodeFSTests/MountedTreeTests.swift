@@ -468,7 +468,7 @@ func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
         )
         #expect(
             try world.call(0, .getExtendedAttribute(node, name: bytes("security.capability")))
-                == .failed(.noData)
+                == .failed(.notSupported)
         )
         #expect(
             try world.call(
