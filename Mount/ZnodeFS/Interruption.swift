@@ -89,6 +89,7 @@ extension MountedTree {
                 finish(job, .failure(.interrupted))
             }
         case .publication(let handle): interruptWriter(request, handle)
+        case .measure: reply(request, .failed(.interrupted))
         case .stream: preconditionFailure("a read of a stream goes on after a signal")
         }
     }

@@ -306,7 +306,7 @@ extension MountedTree {
         )
     }
 
-    // MARK: stat, readlink, statfs
+    // MARK: stat, readlink
 
     mutating func getAttributes(
         _ job: inout Job,
@@ -410,18 +410,5 @@ extension MountedTree {
             }
         }
         return true
-    }
-
-    /// ZooKeeper reports neither capacity nor use: what is shown is one gigabyte, all of it free,
-    /// so that installers which ask first go on.
-    var fileSystemStatistics: FileSystemStatistics {
-        FileSystemStatistics(
-            blockSize: 4_096,
-            blocks: 262_144,
-            freeBlocks: 262_144,
-            files: 1 << 20,
-            freeFiles: 1 << 20,
-            longestName: UInt32(ParsedName.longest)
-        )
     }
 }

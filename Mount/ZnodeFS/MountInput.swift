@@ -11,6 +11,8 @@ package enum MountInput: Sendable {
     case completed(OperationToken, OperationOutcome)
     case event(WatchEvent)
     case session(SessionChange)
+    /// The answer to `.measureEnsemble`; nil where none can be had.
+    case measured(EnsembleMeasure?)
     case wake
     /// The mount is going away: end every waiting request.
     case unmounting
@@ -54,6 +56,8 @@ package enum MountAction: Sendable {
     /// Absolute paths: the tree knows its own root. Submitted operations stay in order.
     case submit(OperationToken, Operation)
     case notify(KernelNotification)
+    /// Answer with `.measured` soon, whatever becomes of it: requests wait for that.
+    case measureEnsemble
     /// Answer with `.interrupted`, if this request still waits.
     case lookAtCaller(FileRequestID)
     case log(MountLogLevel, String)

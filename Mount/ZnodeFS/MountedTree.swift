@@ -56,6 +56,7 @@ package struct MountedTree: Sendable {
     var watched: [ZnodePath: WatchedPath] = [:]
     var facts = KnownFacts()
     var recent = RecentLooks()
+    var statistics = Statistics()
     var remembered = RememberedAttributes()
     var journal = MessageRing()
     var counters = Counters()
@@ -83,6 +84,7 @@ package struct MountedTree: Sendable {
         case .completed(let token, let outcome): complete(token, outcome)
         case .event(let event): receive(event)
         case .session(let change): receive(change)
+        case .measured(let measure): measured(measure)
         case .wake: wake()
         case .unmounting: endAll()
         }
@@ -127,6 +129,8 @@ enum RequestHolder: Hashable, Sendable {
     case publication(FileHandle)
     /// A blocking read of a watch stream.
     case stream(FileHandle)
+    /// Waits for what the servers say of themselves.
+    case measure
 }
 
 // MARK: Requests of the kernel
@@ -224,7 +228,7 @@ extension MountedTree {
             return try readDirectory(&job, handle, offset, size, withAttributes)
         case .releaseDirectory(_, let handle): return release(handle)
         case .syncDirectory(let node, _): return try synchronizeDirectory(&job, node)
-        case .statistics: return .statistics(fileSystemStatistics)
+        case .statistics: return try showStatistics(request)
         case .getExtendedAttribute(let node, let name):
             return try getExtendedAttribute(&job, node, name)
         case .listExtendedAttributes(let node): return try listExtendedAttributes(&job, node)
@@ -344,6 +348,11 @@ extension MountedTree {
                 precondition(
                     files[handle]?.file?.owes(request) == true,
                     "request \(request.rawValue) waits for no publication"
+                )
+            case .measure:
+                precondition(
+                    statistics.isBeingMeasured && statistics.waiting.contains(request),
+                    "request \(request.rawValue) waits for no measure"
                 )
             case .stream(let handle):
                 precondition(

@@ -159,11 +159,18 @@ final class MountRunner {
             }
         case .notify(let notification):
             kernel?.notify(notification)
+        case .measureEnsemble:
+            measureEnsemble()
         case .lookAtCaller(let request):
             kernel?.lookAtCaller(request)
         case .log(let level, let message):
             plan.log.write(level, message)
         }
+    }
+
+    private func measureEnsemble() {
+        guard let server = client.server else { return take(.measured(nil)) }
+        ServerMeasure.ask(server, on: loop) { [self] measure in take(.measured(measure)) }
     }
 
     private func setTimer() {

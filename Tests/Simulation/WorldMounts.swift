@@ -38,8 +38,8 @@ extension World {
                 index,
                 .submit(RequestToken(rawValue: token.rawValue), operation)
             )
-        // Simulated callers get no signals.
-        case .notify, .lookAtCaller: break
+        // Simulated callers get no signals and do not ask how full the mount is.
+        case .notify, .lookAtCaller, .measureEnsemble: break
         case .log(let level, let message): note("mount \(index) \(level): \(message)")
         }
     }

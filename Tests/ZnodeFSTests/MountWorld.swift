@@ -17,6 +17,8 @@ struct MountWorld {
         var replies: [FileRequestID: FileReply] = [:]
         var waiting: Set<FileRequestID> = []
         var notifications: [KernelNotification] = []
+        /// How often the tree asked how much the servers hold.
+        var measures = 0
         /// Requests whose callers the tree wants looked at.
         var looks: [FileRequestID] = []
         var log: [String] = []
@@ -30,6 +32,8 @@ struct MountWorld {
         instant: Instant(nanoseconds: 1_000),
         timestamp: Timestamp(rawValue: 1_000_000)
     )
+    /// What the servers say of themselves.
+    var measure: EnsembleMeasure?
     var lastRequest: UInt64 = 0
     var lastSession: Int64 = 0x100
     var random: UInt64 = 1
@@ -75,6 +79,9 @@ struct MountWorld {
                 }
             case .notify(let notification): mounts[m].notifications.append(notification)
             case .lookAtCaller(let request): mounts[m].looks.append(request)
+            case .measureEnsemble:
+                mounts[m].measures += 1
+                mounts[m].inbox.append(.measured(measure))
             case .log(_, let line): mounts[m].log.append(line)
             }
         }
@@ -193,7 +200,7 @@ struct MountWorld {
             default: break
             }
         }
-        mounts[m].inbox = []
+        mounts[m].inbox.removeAll { if case .measured = $0 { false } else { true } }
         for (index, (token, operation)) in mounts[m].outbox.enumerated() {
             if index < taken { _ = service.perform(operation, mounts[m].session) }
             tokens.append(token)

@@ -32,6 +32,8 @@ package final class ClientRunner {
     /// The attempt that the session speaks of, and its channel once it is connected.
     private var attempt: ConnectionAttempt?
     private var channel: (any Channel)?
+    /// The server of `channel`.
+    package private(set) var server: ServerAddress?
     /// Bytes of this turn that were not written yet.
     private var unwritten = ByteBuffer()
     private var isFlushScheduled = false
@@ -162,7 +164,7 @@ extension ClientRunner {
         }
         connecting.assumeIsolated().whenComplete { [self] result in
             switch result {
-            case .success(let channel): connected(channel, attempt)
+            case .success(let channel): connected(channel, to: address, attempt)
             case .failure(let error):
                 guard attempt == self.attempt else { return }
                 self.attempt = nil
@@ -171,12 +173,17 @@ extension ClientRunner {
         }
     }
 
-    private func connected(_ channel: any Channel, _ attempt: ConnectionAttempt) {
+    private func connected(
+        _ channel: any Channel,
+        to address: ServerAddress,
+        _ attempt: ConnectionAttempt
+    ) {
         guard attempt == self.attempt else {
             channel.close(promise: nil)
             return
         }
         self.channel = channel
+        server = address
         do {
             try channel.pipeline.syncOperations.addHandler(StreamHandler(self, attempt))
             try channel.syncOptions?.setOption(.autoRead, value: true)
@@ -209,6 +216,7 @@ extension ClientRunner {
     private func forgetConnection() {
         attempt = nil
         channel = nil
+        server = nil
         unwritten.clear()
     }
 
