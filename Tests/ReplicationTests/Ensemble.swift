@@ -47,6 +47,11 @@ final class Ensemble {
     var isTakingReplies = true
     private var inputs = 0
     private var isCut: Set<ServerID> = []
+    /// What learners have told their leader.
+    private(set) var forwarded: [(learner: ServerID, message: LearnerMessage)] = []
+    /// Learners whose messages are under way for as long as they are in here.
+    private var isSlow: Set<ServerID> = []
+    private var underWay: [(learner: ServerID, leader: ServerID, input: ReplicaInput)] = []
     private let configure: (inout ReplicaConfiguration) -> Void
 
     init(_ count: Int, configure: @escaping (inout ReplicaConfiguration) -> Void = { _ in }) {
@@ -133,6 +138,23 @@ final class Ensemble {
             inbox.append((id, .electionConnected(other)))
             inbox.append((other, .electionConnected(id)))
         }
+    }
+
+    /// What this learner says reaches its leader only after `hurry`.
+    func slow(_ id: ServerID) { isSlow.insert(id) }
+
+    func hurry(_ id: ServerID) {
+        isSlow.remove(id)
+        for entry in underWay where entry.learner == id {
+            inbox.append((entry.leader, entry.input))
+        }
+        underWay.removeAll { $0.learner == id }
+    }
+
+    /// As if this learner had sent it.
+    func forward(_ request: ForwardedRequest, from learner: ServerID) {
+        guard let link = links.first(where: { $0.learner == learner }) else { return }
+        inbox.append((link.leader, .fromLearner(link.leaderEnd, .request(request))))
     }
 
     private func disconnect(_ id: ServerID) {
@@ -308,7 +330,13 @@ final class Ensemble {
         case .send(let connection, let message):
             for link in links {
                 if link.learnerEnd == connection, link.learner == id {
-                    inbox.append((link.leader, .fromLearner(link.leaderEnd, message)))
+                    forwarded.append((id, message))
+                    let input = ReplicaInput.fromLearner(link.leaderEnd, message)
+                    if isSlow.contains(id) {
+                        underWay.append((id, link.leader, input))
+                    } else {
+                        inbox.append((link.leader, input))
+                    }
                 } else if link.leaderEnd == connection, link.leader == id {
                     inbox.append((link.learner, .fromLeader(link.learnerEnd, message)))
                 }

@@ -1,5 +1,6 @@
 import Replication
 import Testing
+import Zab
 import ZooKeeperModel
 
 /// A client of one server, as a test drives it: a call, or requests whose replies are looked at later.
@@ -104,20 +105,19 @@ extension Ensemble {
         session: SessionID = .none,
         password: [UInt8]? = nil,
         lastZxidSeen: Zxid = .zero,
+        readOnly: Bool = false,
         address: String = "127.0.0.1",
         sourceLocation: SourceLocation = #_sourceLocation
     ) throws -> EnsembleClient {
         let connection = open(server, address: address)
-        send(
+        ask(
             connection,
-            .connectRequest(
-                connection,
-                ConnectRequest(
-                    lastZxidSeen: lastZxidSeen,
-                    timeout: timeout,
-                    session: session,
-                    password: password
-                )
+            ConnectRequest(
+                lastZxidSeen: lastZxidSeen,
+                timeout: timeout,
+                session: session,
+                password: password,
+                readOnly: readOnly
             )
         )
         run { sent[connection]?.isEmpty == false }
@@ -131,6 +131,35 @@ extension Ensemble {
         return EnsembleClient(self, connection: connection, response: response)
     }
 
+    func ask(_ connection: ConnectionID, _ request: ConnectRequest) {
+        send(connection, .connectRequest(connection, request))
+    }
+
+    /// Comes back to a session of `client` on another connection; its timeout is 0 where it is gone.
+    func reconnect(
+        _ client: EnsembleClient,
+        to server: ServerID,
+        readOnly: Bool = false,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) throws -> EnsembleClient {
+        try connect(
+            server,
+            timeout: client.response.timeout,
+            session: client.response.session,
+            password: client.response.password,
+            readOnly: readOnly,
+            sourceLocation: sourceLocation
+        )
+    }
+
+    /// What a server answers to a connect request without time passing; empty while it waits.
+    func answer(of server: ServerID, to request: ConnectRequest) -> [Sent] {
+        let connection = open(server)
+        ask(connection, request)
+        settle()
+        return sent[connection] ?? []
+    }
+
     /// One server alone that serves.
     static func standalone(
         configure: @escaping (inout ReplicaConfiguration) -> Void = { _ in }
@@ -138,6 +167,32 @@ extension Ensemble {
         let ensemble = Ensemble(1, configure: configure)
         try #require(ensemble.run { ensemble.leader != nil })
         return ensemble
+    }
+
+    /// Three servers, of which the third observes the other two.
+    static func withObserver(
+        configure: @escaping (inout ReplicaConfiguration) -> Void = { _ in }
+    ) throws -> Ensemble {
+        try ofThree {
+            $0.ensemble.members = (1...3).map {
+                EnsembleConfiguration.Member(id: ServerID(rawValue: $0), isObserver: $0 == 3)
+            }
+            configure(&$0)
+        }
+    }
+
+    /// The leader, and the others in the order of their ids.
+    func roles() throws -> (leader: ServerID, others: [ServerID]) {
+        let leader = try #require(leader)
+        return (leader, ids.filter { $0 != leader })
+    }
+
+    func lastZxid(_ server: ServerID) throws -> Zxid { try #require(status(server)).lastZxid }
+
+    func expectSameTrees(sourceLocation: SourceLocation = #_sourceLocation) {
+        let digests = ids.compactMap { node($0).replica?.treeDigest }
+        #expect(Set(digests).count == 1, sourceLocation: sourceLocation)
+        for id in ids { #expect(node(id).halted == nil, sourceLocation: sourceLocation) }
     }
 
     /// Three servers with a leader that both others follow.

@@ -24,6 +24,18 @@ struct ServerConfigurationTests {
         #expect(try read(base + "jute.maxbuffer=4194304").maxFrameBytes == 4_194_304)
     }
 
+    @Test func `kinds of sessions are off, and read as true and false`() throws {
+        let plain = try read(base)
+        #expect(!plain.localSessions && !plain.localSessionsUpgrading && !plain.readOnlyMode)
+        let all = try read(
+            base + "localSessionsEnabled=true\nlocalSessionsUpgradingEnabled=TRUE\n"
+                + "readonlymode.enabled=true"
+        )
+        #expect(all.localSessions && all.localSessionsUpgrading && all.readOnlyMode)
+        #expect(all.warnings.isEmpty)
+        #expect(throws: ConfigurationError.self) { try read(base + "localSessionsEnabled=yes") }
+    }
+
     @Test func `an unknown key is named in a warning`() throws {
         let configuration = try read(base + "\n# a comment\nclientPrt=5\nadmin.serverPort=1")
         #expect(

@@ -28,11 +28,14 @@ struct Client: Sendable {
 
     let id: ConnectionID
     let address: String
+    let established: Timestamp
     var phase = Phase.accepted
     var session = SessionID.none
     /// Milliseconds, as negotiated.
     var timeout: Int32 = 0
     var hasReadOnlyFlag = true
+    /// Its local session was closed on its own wish: nothing more is taken from it.
+    var isEnding = false
     var identities: [Identity]
     /// Requests not answered yet, in the order in which they came. Empty or begun by one that has
     /// to wait: a read never stands first for longer than an input, unless its credit is used up.
@@ -47,10 +50,14 @@ struct Client: Sendable {
     var received: Int64 = 0
     var sent: Int64 = 0
     var latency = LatencyCounter()
+    var lastReply: ServerStatus.LastReply?
+    /// When it asked for a session.
+    var askedForSession = Instant(nanoseconds: 0)
 
-    init(id: ConnectionID, address: String) {
+    init(id: ConnectionID, address: String, established: Timestamp) {
         self.id = id
         self.address = address
+        self.established = established
         identities = [Identity(scheme: "ip", id: address)]
     }
 
@@ -74,6 +81,8 @@ struct QueuedRequest: Sendable {
         case closes
     }
     var xid: Int32
+    /// Of the operation, as on the wire.
+    var code: Int32
     var arrived: Instant
     var work: Work
 }
@@ -103,29 +112,6 @@ enum ReplyShape: Hashable, Sendable {
             .malformed:
             self = .empty
         }
-    }
-}
-
-/// Least, mean and greatest of the times between request and reply.
-struct LatencyCounter: Hashable, Sendable {
-    private var count: Int64 = 0
-    private var sum: Int64 = 0
-    private var minimum: Int64 = 0
-    private var maximum: Int64 = 0
-
-    mutating func add(milliseconds: Int64) {
-        minimum = count == 0 ? milliseconds : min(minimum, milliseconds)
-        maximum = max(maximum, milliseconds)
-        count += 1
-        sum &+= milliseconds
-    }
-
-    var summary: ServerStatus.Latency {
-        var latency = ServerStatus.Latency()
-        latency.minimum = minimum
-        latency.maximum = maximum
-        latency.average = count == 0 ? 0 : Double(sum) / Double(count)
-        return latency
     }
 }
 
@@ -160,7 +146,7 @@ struct ClientTable: Sendable {
     mutating func remove(at slot: Int) {
         let id = clients[slot].id
         slots[id] = nil
-        clients[slot] = Client(id: id, address: "")
+        clients[slot] = Client(id: id, address: "", established: Timestamp(rawValue: 0))
         vacant.append(slot)
     }
 

@@ -7,7 +7,7 @@ internal import Znodes
 
 extension Replica {
     mutating func deliver(_ proposal: Proposal, _ actions: inout [ReplicaAction]) {
-        sendDueSyncs(&actions)
+        sendDueAnswers(&actions)
         let transaction: Transaction
         var origin: ConnectionID?
         if let first = prepared.first, first.transaction.zxid == proposal.zxid {
@@ -44,7 +44,11 @@ extension Replica {
                 .log(.error, "the digest of transaction \(transaction.zxid) is not this tree's")
             )
         }
-        if isLeading { preparation.applied(upTo: transaction.zxid) }
+        if isLeading {
+            preparation.applied(upTo: transaction.zxid)
+            statistics.counters.commits += 1
+        }
+        digestLog.record(database.tree.digest, at: transaction.zxid)
         fireWatches(&actions)
         // Those that waited for the transactions before this one come before its own reply.
         releaseSyncs(&actions)
@@ -95,10 +99,14 @@ extension Replica {
             if case .write(let shape) = clients[slot].queue[index].work {
                 let ending: QueuedRequest.Ending =
                     if case .closeSession = transaction.body { .closes } else { .stays }
-                clients[slot].queue[index].work = .finished(
-                    Self.response(to: result, as: shape),
-                    ending
-                )
+                var response = Self.response(to: result, as: shape)
+                // Apache's leader knows no better of a session that is alive here.
+                if case .failure(.sessionExpired) = response,
+                    locals.contains(clients[slot].session)
+                {
+                    response = .failure(.ephemeralOnLocalSession)
+                }
+                clients[slot].queue[index].work = .finished(response, ending)
                 break
             }
             index += 1
@@ -114,7 +122,7 @@ extension Replica {
         switch transaction.body {
         case .createSession: finishHandshake(session, isAlive: true, &actions)
         case .closeSession:
-            tracker.remove(session)
+            tracker.remove(session, now: now.instant)
             touched[session] = nil
             finishHandshake(session, isAlive: false, &actions)
             if let id = connectionOfSession[session], let slot = clients.slot(of: id) {

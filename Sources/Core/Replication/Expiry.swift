@@ -15,19 +15,26 @@ extension Replica {
         if bucket != client.bucket {
             clients[slot].expiryBucket = bucket
             connectionExpiry.set(clients[slot].id, to: bucket)
-            tracker.touch(client.session, timeout: client.timeout, now: now.instant)
+            if !locals.touch(client.session, timeout: client.timeout, now: now.instant) {
+                tracker.touch(client.session, timeout: client.timeout, now: now.instant)
+            }
         }
-        if !isLeading, clients[slot].touchRound != touchRound {
+        if !isLeading, clients[slot].touchRound != touchRound, !locals.contains(client.session) {
             clients[slot].touchRound = touchRound
             touched[client.session] = client.timeout
         }
     }
 
     var nextExpiry: Instant? {
-        switch (tracker.nextDeadline, connectionExpiry.nextDeadline) {
-        case (let one?, let other?): min(one, other)
-        case (let one, let other): one ?? other
-        }
+        Self.earlier(
+            connectionExpiry.nextDeadline,
+            Self.earlier(tracker.nextDeadline, locals.nextDeadline)
+        )
+    }
+
+    private static func earlier(_ one: Instant?, _ other: Instant?) -> Instant? {
+        guard let one, let other else { return one ?? other }
+        return min(one, other)
     }
 
     /// Ends what has been silent for too long.
@@ -65,8 +72,19 @@ extension Replica {
                 tracker.touch(session, timeout: clients[slot].timeout, now: now.instant)
                 continue
             }
+            statistics.counters.expiredSessions += 1
             actions.append(.log(.info, "session \(session) has been silent for too long"))
             proposeClose(of: session, cxid: 0, connection: nil, &actions)
+        }
+        for session in locals.popExpired(at: now.instant) {
+            let slot = connectionOfSession[session].flatMap { clients.slot(of: $0) }
+            if let slot, isHeldUp(slot) {
+                locals.add(session, timeout: clients[slot].timeout, now: now.instant)
+                continue
+            }
+            statistics.counters.expiredSessions += 1
+            locals.remove(session)
+            if let slot { closeClient(at: slot, reason: "silent for too long", &actions) }
         }
         for id in connectionExpiry.popExpired(at: now.instant) {
             guard let slot = clients.slot(of: id) else { continue }
@@ -90,7 +108,9 @@ extension Replica {
     /// A learner's answer to its leader's ping: the sessions to keep alive, sorted.
     mutating func takeTouchedSessions() -> [TouchedSession] {
         for id in pausedForOutstanding {
-            guard let slot = clients.slot(of: id), clients[slot].phase == .serving else { continue }
+            guard let slot = clients.slot(of: id), clients[slot].phase == .serving,
+                !locals.contains(clients[slot].session)
+            else { continue }
             touched[clients[slot].session] = clients[slot].timeout
         }
         let sessions = touched.sorted { $0.key < $1.key }

@@ -49,6 +49,16 @@ struct ExpiryBuckets<Key: Hashable & Comparable & Sendable>: Sendable {
         buckets.first.map { Instant(nanoseconds: $0.number &* tick) }
     }
 
+    /// All keys by the end of their bucket, the earliest first; a bucket may have none left.
+    var sets: [(end: Instant, keys: [Key])] {
+        buckets.map { bucket in
+            (
+                Instant(nanoseconds: bucket.number &* tick),
+                Set(bucket.keys.filter { numbers[$0] == bucket.number }).sorted()
+            )
+        }
+    }
+
     /// Takes out the keys whose time has come, sorted.
     mutating func popExpired(at now: Instant) -> [Key] {
         var expired: [Key] = []

@@ -22,7 +22,8 @@ extension Replica {
             nextSession &+= 1
             // 0 means no session, and the least number marks containers.
             if session.rawValue != 0, session.rawValue != .min,
-                database.sessions[session] == nil, handshakes[session] == nil
+                database.sessions[session] == nil, handshakes[session] == nil,
+                !locals.contains(session), connectionOfSession[session] == nil
             {
                 return session
             }
@@ -30,7 +31,7 @@ extension Replica {
     }
 
     mutating func accept(_ id: ConnectionID, address: String) {
-        var client = Client(id: id, address: address)
+        var client = Client(id: id, address: address, established: now.timestamp)
         client.expiryBucket = connectionExpiry.bucket(
             now: now.instant,
             timeout: Self.handshakeTimeout
@@ -49,9 +50,15 @@ extension Replica {
             return closeClient(at: slot, reason: "a second connect request", &actions)
         }
         statistics.packetsReceived += 1
+        statistics.counters.connectRequests += 1
         clients[slot].received += 1
-        guard isServing else {
+        clients[slot].askedForSession = now.instant
+        guard isServing || isReadOnly else {
+            statistics.counters.closedWithoutLeader += 1
             return closeClient(at: slot, reason: "this server has no leader", &actions)
+        }
+        guard isServing || request.readOnly else {
+            return closeClient(at: slot, reason: "it did not ask for a read-only server", &actions)
         }
         guard request.lastZxidSeen <= database.lastZxid else {
             return closeClient(
@@ -70,10 +77,19 @@ extension Replica {
         guard request.session != .none else {
             return createSession(at: slot, timeout: timeout, &actions)
         }
+        guard isServing || locals.contains(request.session) else {
+            // Nobody can say whether it is alive. To be told that it is not would end it.
+            return closeClient(
+                at: slot,
+                reason: "session \(request.session) is not this server's, which has no leader",
+                &actions
+            )
+        }
         // Before anything else: whoever does not know the password must not disturb the session.
         guard SessionPassword.isValid(request.password, for: request.session) else {
             return refuse(at: slot, "wrong password for session \(request.session)", &actions)
         }
+        statistics.counters.connectionRevalidations += 1
         reopen(request.session, at: slot, timeout: timeout, &actions)
     }
 
@@ -84,6 +100,19 @@ extension Replica {
     ) {
         let session = makeSession()
         beginHandshake(session, at: slot, &actions)
+        guard !makesLocalSessions else {
+            locals.add(session, timeout: timeout, now: now.instant)
+            return finishHandshake(session, isAlive: true, &actions)
+        }
+        requestSession(session, timeout: timeout, &actions)
+    }
+
+    /// The transaction that makes all servers know it.
+    mutating func requestSession(
+        _ session: SessionID,
+        timeout: Int32,
+        _ actions: inout [ReplicaAction]
+    ) {
         if isLeading, holdsRequests {
             held.append(.session(session, timeout: timeout))
         } else if isLeading {
@@ -98,7 +127,7 @@ extension Replica {
                         cxid: 0,
                         operationCode: OperationCode.createSession.rawValue,
                         body: body.bytes,
-                        identities: clients[slot].identities
+                        identities: []
                     )
                 ),
                 &actions
@@ -122,7 +151,9 @@ extension Replica {
             )
         }
         beginHandshake(session, at: slot, &actions)
-        if isLeading {
+        if locals.touch(session, timeout: timeout, now: now.instant) {
+            finishHandshake(session, isAlive: true, &actions)
+        } else if isLeading {
             let isAlive = tracker.reopen(
                 session,
                 timeout: timeout,
@@ -166,9 +197,17 @@ extension Replica {
                 timeout: clients[slot].timeout,
                 session: session,
                 password: SessionPassword.password(of: session),
+                readOnly: isReadOnly,
                 hasReadOnlyFlag: clients[slot].hasReadOnlyFlag
             ),
             &actions
+        )
+        clients[slot].lastReply = ServerStatus.LastReply(
+            operationCode: OperationCode.createSession.rawValue,
+            cxid: 0,
+            zxid: database.lastZxid,
+            time: now.instant,
+            latency: (now.instant - clients[slot].askedForSession).wholeMilliseconds
         )
         unpause(slot, .handshake, &actions)
     }
@@ -184,6 +223,7 @@ extension Replica {
                 timeout: 0,
                 session: .none,
                 password: SessionPassword.none,
+                readOnly: isReadOnly,
                 hasReadOnlyFlag: clients[slot].hasReadOnlyFlag
             ),
             &actions
@@ -224,6 +264,7 @@ extension Replica {
         let session = clients[slot].session
         if connectionOfSession[session] == id { connectionOfSession[session] = nil }
         if handshakes[session] == id { handshakes[session] = nil }
+        if clients[slot].isEnding { locals.remove(session) }
         connectionExpiry.remove(id)
         watches.removeAll(of: id)
         outstanding -= clients[slot].queue.count

@@ -16,14 +16,17 @@ extension Replica {
         switch message {
         case .request(let request) where isLeading: receive(request, over: id, &actions)
         case .revalidate(let session, let timeout, nil) where isLeading:
+            statistics.counters.revalidations += 1
             let isAlive = tracker.reopen(
                 session,
                 timeout: timeout,
                 owner: .learner(id),
                 now: now.instant
             )
-            actions.append(
-                .send(id, .revalidate(session, timeout: timeout, isValid: isAlive))
+            answerRevalidation(
+                .revalidate(session, timeout: timeout, isValid: isAlive),
+                to: id,
+                &actions
             )
         case .ping(_, let touched) where isLeading:
             for entry in touched {
@@ -125,7 +128,11 @@ extension Replica {
         let session = clients[slot].session
         if code != OperationCode.sync.rawValue {
             forwarded[session, default: []].append(
-                ForwardedEntry(connection: clients[slot].id, cxid: request.xid)
+                ForwardedEntry(
+                    connection: clients[slot].id,
+                    cxid: request.xid,
+                    after: zab.lastLogged
+                )
             )
         }
         sendToLeader(
@@ -154,9 +161,11 @@ extension Replica {
     ///
     /// The leader answers the requests of a session in the order in which this server sent them.
     /// Those of connections that are gone stay in the list for that reason: after a reconnection
-    /// some clients number their requests from 1 again.
+    /// some clients number their requests from 1 again. For the same reason what was proposed before
+    /// a request was sent is no answer to it: it came over the server that the client has left.
     mutating func takeForwarded(_ transaction: Transaction) -> ConnectionID? {
-        guard let first = forwarded[transaction.session]?.first, first.cxid == transaction.cxid
+        guard let first = forwarded[transaction.session]?.first, first.cxid == transaction.cxid,
+            first.after < transaction.zxid
         else { return nil }
         _ = forwarded[transaction.session]?.popFirst()
         if forwarded[transaction.session]?.isEmpty == true {

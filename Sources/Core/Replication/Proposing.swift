@@ -18,10 +18,12 @@ extension Replica {
         if case .closeSession = operation {
             return proposeClose(of: session, cxid: cxid, connection: connection, &actions)
         }
+        let errors = sessionErrors(session, owner: owner)
         let context = RequestPreparation.Context(
             session: session,
             identities: identities,
-            sessionError: tracker.check(session, owner: owner),
+            sessionError: errors.all,
+            ephemeralError: errors.ephemeral,
             zxid: zab.nextZxid
         )
         let body = preparation.prepare(operation, context, tree: database.tree)

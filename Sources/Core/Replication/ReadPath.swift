@@ -159,6 +159,12 @@ extension Replica {
     /// Whether the scheme is known and the credential good; the identity then counts for all later
     /// requests of this connection.
     mutating func authenticate(scheme: String, credential: [UInt8], at slot: Int) -> Bool {
+        let isKnown = identify(scheme: scheme, credential: credential, at: slot)
+        if !isKnown { statistics.counters.failedAuthentications += 1 }
+        return isKnown
+    }
+
+    private mutating func identify(scheme: String, credential: [UInt8], at slot: Int) -> Bool {
         switch scheme {
         case "ip":
             // The address is there since the connection was accepted.

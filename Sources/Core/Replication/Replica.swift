@@ -49,6 +49,10 @@ package struct Replica {
     /// meanwhile is still to be read.
     var expiryHeldUntil: Instant?
 
+    /// Of this server's own clients.
+    var locals: LocalSessions
+    var readOnlyMode = ReadOnlyMode.off
+
     // On a leader.
     var tracker: SessionTracker
     var preparation: RequestPreparation
@@ -61,7 +65,7 @@ package struct Replica {
     var confirmedSyncTicket: UInt64 = 0
     var held = HeldRequests()
     /// Learners whose turn it is, until the end of what Zab wants done at the moment.
-    var dueLearnerSyncs: [ConnectionID] = []
+    var dueLearnerAnswers: [(learner: ConnectionID, message: LearnerMessage)] = []
 
     // On a learner.
     /// Requests sent to the leader, for each session in order. Their connection may be gone.
@@ -82,6 +86,8 @@ package struct Replica {
     /// Connections paused because of that, in the order in which they were.
     var pausedForOutstanding = Deque<ConnectionID>()
     var statistics = Statistics()
+    var digestLog = DigestLog()
+    var leadingSince: Instant?
 
     // Buffers that keep their storage from input to input.
     private var zabActions: [ZabAction] = []
@@ -110,7 +116,8 @@ package struct Replica {
         )
         database = recovered
         let tick = configuration.ensemble.tickTime
-        tracker = SessionTracker(tick: tick)
+        tracker = configuration.makeSessionTracker()
+        locals = LocalSessions(tick: tick)
         connectionExpiry = ExpiryBuckets(tick: tick)
         preparation = RequestPreparation(skipACL: configuration.skipACL)
         snapshots = SnapshotWriting(configuration: configuration)
@@ -130,6 +137,7 @@ package struct Replica {
         case .start: start(&actions)
         case .wake:
             run(.wake, &actions)
+            beginReadOnlyModeIfDue(&actions)
             expire(&actions)
             writeSnapshotSlices(&actions)
 
@@ -157,7 +165,9 @@ package struct Replica {
         case .leaderConnected(let id):
             leaderConnection = id
             run(.leaderConnected(id), &actions)
-        case .fromLeader(let id, let message): run(.fromLeader(id, message), &actions)
+        case .fromLeader(let id, let message):
+            statistics.received(message)
+            run(.fromLeader(id, message), &actions)
         case .leaderDisconnected(let id):
             if id == nil || id == leaderConnection { leaderConnection = nil }
             run(.leaderDisconnected(id), &actions)
@@ -190,6 +200,7 @@ package struct Replica {
             deadline = min(deadline ?? other, other)
         }
         consider(expiryHeldUntil ?? nextExpiry)
+        consider(readOnlyDeadline)
         consider(snapshots.nextDeadline)
         return deadline
     }
@@ -205,6 +216,8 @@ package struct Replica {
             )
             return
         }
+        statistics.counters.elections += 1
+        updateReadOnlyMode()
         run(.start, &actions)
     }
 
@@ -232,7 +245,7 @@ package struct Replica {
             index += 1
             perform(action, &actions)
         }
-        sendDueSyncs(&actions)
+        sendDueAnswers(&actions)
         zabActions.removeAll(keepingCapacity: zabActions.capacity <= 4096)
         isPerformingZabActions = false
     }
@@ -244,7 +257,9 @@ package struct Replica {
             actions.append(.storage(.append(proposals)))
             snapshots.appended(proposals)
             beginSnapshotIfDue(&actions)
-        case .send(let id, let message): actions.append(.send(id, message))
+        case .send(let id, let message):
+            statistics.sent(message)
+            actions.append(.send(id, message))
         case .sendNotification(let server, let notification):
             actions.append(.sendNotification(to: server, notification))
         case .connectToLeader(let server): actions.append(.connectToLeader(server))
@@ -282,22 +297,6 @@ struct PreparedTransaction: Sendable {
 struct ForwardedEntry: Sendable {
     var connection: ConnectionID
     var cxid: Int32
-}
-
-struct Statistics: Sendable {
-    var latency = LatencyCounter()
-    var packetsReceived: Int64 = 0
-    var packetsSent: Int64 = 0
-    var proposalSizes: ServerStatus.ProposalSizes?
-
-    mutating func proposed(bytes: Int) {
-        if var sizes = proposalSizes {
-            sizes.last = bytes
-            sizes.minimum = min(sizes.minimum, bytes)
-            sizes.maximum = max(sizes.maximum, bytes)
-            proposalSizes = sizes
-        } else {
-            proposalSizes = .init(last: bytes, minimum: bytes, maximum: bytes)
-        }
-    }
+    /// The newest proposal that this server had when it sent the request: no answer to it.
+    var after: Zxid
 }

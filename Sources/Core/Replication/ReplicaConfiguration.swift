@@ -17,6 +17,13 @@ package struct ReplicaConfiguration: Hashable, Sendable {
     package var superDigest: String?
     /// Whether persisted owners may mean a time to live. The same on every member.
     package var extendedTypes: Bool
+    /// A session is known to the server alone that its client is connected to. On every member; a
+    /// server alone knows all sessions anyway.
+    package var localSessions: Bool
+    /// Such a session becomes one that all know with its first ephemeral, which is refused otherwise.
+    package var localSessionsUpgrading: Bool
+    /// Without a leader, read-only clients are served.
+    package var readOnlyMode: Bool
     /// No transaction longer than this is proposed, since members could not read it: Apache's servers
     /// read `jute.maxbuffer` and as much again.
     package var maximumTransactionBytes: Int
@@ -37,6 +44,9 @@ package struct ReplicaConfiguration: Hashable, Sendable {
         skipACL: Bool = false,
         superDigest: String? = nil,
         extendedTypes: Bool = false,
+        localSessions: Bool = false,
+        localSessionsUpgrading: Bool = false,
+        readOnlyMode: Bool = false,
         maximumTransactionBytes: Int = 2 * 0xFFFFF,
         globalOutstandingLimit: Int = 1000,
         sessionSeedMilliseconds: Int64,
@@ -51,6 +61,9 @@ package struct ReplicaConfiguration: Hashable, Sendable {
         self.skipACL = skipACL
         self.superDigest = superDigest
         self.extendedTypes = extendedTypes
+        self.localSessions = localSessions
+        self.localSessionsUpgrading = localSessionsUpgrading
+        self.readOnlyMode = readOnlyMode
         self.maximumTransactionBytes = maximumTransactionBytes
         self.globalOutstandingLimit = max(1, globalOutstandingLimit)
         self.sessionSeedMilliseconds = sessionSeedMilliseconds

@@ -9,7 +9,7 @@ extension Replica {
         var status = ServerStatus()
         status.mode =
             switch role {
-            case .looking, .preparing: .looking
+            case .looking, .preparing: isReadOnly ? .readOnly : .looking
             case .leading: configuration.isStandalone ? .standalone : .leader
             case .following: .follower
             case .observing: .observer
@@ -20,15 +20,38 @@ extension Replica {
         status.ephemeralCount = database.tree.ephemeralCount
         status.approximateDataSize = database.tree.approximateDataSize
         status.sessionCount = database.sessions.count
+        status.localSessionCount = locals.count
         status.outstandingRequests = outstanding
         status.latency = statistics.latency.summary
         status.packetsReceived = statistics.packetsReceived
         status.packetsSent = statistics.packetsSent
         status.proposalSizes = statistics.proposalSizes
         status.digestMismatches = database.digestMismatches
+        status.counters = statistics.counters
+        status.quorum = configuration.isStandalone ? nil : quorumStatus
         status.connections = clients.ids.compactMap(connectionStatus)
         return status
     }
+
+    private var quorumStatus: ServerStatus.Quorum {
+        var quorum = ServerStatus.Quorum(voters: configuration.ensemble.voters.count)
+        switch role {
+        case .looking, .preparing: break
+        case .following(let leader, _), .observing(let leader, _): quorum.leader = leader
+        case .leading:
+            quorum.leader = configuration.ensemble.me
+            quorum.leadingSince = leadingSince
+            quorum.learners = zab.learnerCount
+            quorum.syncedFollowers = zab.syncedFollowerCount
+            quorum.syncedNonVotingFollowers = zab.syncedNonVotingFollowerCount
+            quorum.syncedObservers = zab.syncedObserverCount
+            quorum.pendingSyncs = syncWaiters.count { !$0.isRevalidation }
+        }
+        return quorum
+    }
+
+    /// The tree's digest at some zxids of the past, for `hash`.
+    package var digests: [DigestLog.Entry] { Array(digestLog.entries) }
 
     /// The digest of the tree at the last applied transaction: equal on all members that have
     /// applied the same ones.
@@ -43,10 +66,12 @@ extension Replica {
             address: client.address,
             session: client.session,
             timeout: client.timeout,
+            established: client.established,
             queued: client.queue.count,
             received: client.received,
             sent: client.sent,
-            latency: client.latency.summary
+            latency: client.latency.summary,
+            lastReply: client.lastReply
         )
     }
 
@@ -65,6 +90,10 @@ extension Replica {
         precondition(
             !isLeading || (forwarded.isEmpty && forwardedSyncs.isEmpty),
             "\(role) waits for a leader"
+        )
+        precondition(
+            !isReadOnly || (role == .looking && install == nil && !zab.isWaitingForDisk),
+            "\(role) serves read-only"
         )
         var last = database.lastZxid
         for entry in prepared {
@@ -93,7 +122,11 @@ extension Replica {
             case .serving:
                 serving += 1
                 precondition(
-                    connectionOfSession[client.session] == id && isServing,
+                    !(locals.contains(client.session) && database.sessions[client.session] != nil),
+                    "session \(client.session) is known to all and to this server alone"
+                )
+                precondition(
+                    connectionOfSession[client.session] == id && (isServing || isReadOnly),
                     "\(id) is served and not known for its session \(client.session)"
                 )
             case .connecting:

@@ -20,20 +20,41 @@ extension Replica {
         statistics.packetsReceived += 1
         clients[slot].received += 1
         touch(slot)
+        let code = RequestCodec.code(of: request.operation)
+        guard !clients[slot].isEnding else { return }
+        if isReadOnly, Self.needsLeader(request.operation) {
+            return finish(
+                .failure(.notReadOnly),
+                .stays,
+                xid: request.xid,
+                code,
+                at: slot,
+                &actions
+            )
+        }
         switch request.operation {
         case .exists, .getData, .getACL, .getChildren, .getChildren2, .setWatches, .addWatch,
             .checkWatches, .removeWatches, .ping:
             if clients[slot].queue.isEmpty, clients[slot].hasCredit {
                 let result = read(request.operation, at: slot, &actions)
-                reply(at: slot, xid: request.xid, result, arrived: now.instant, &actions)
+                reply(at: slot, xid: request.xid, code, result, arrived: now.instant, &actions)
             } else {
-                enqueue(.read(request.operation), xid: request.xid, at: slot, &actions)
+                enqueue(.read(request.operation), xid: request.xid, code, at: slot, &actions)
             }
         case .create, .delete, .setData, .setACL, .multi:
-            enqueue(.write(ReplyShape(request.operation)), xid: request.xid, at: slot, &actions)
+            upgradeIfNeeded(for: request.operation, at: slot, &actions)
+            enqueue(
+                .write(ReplyShape(request.operation)),
+                xid: request.xid,
+                code,
+                at: slot,
+                &actions
+            )
             submit(request, at: slot, &actions)
+        case .closeSession where locals.contains(clients[slot].session):
+            closeLocalSession(request, at: slot, &actions)
         case .closeSession:
-            enqueue(.write(.empty), xid: request.xid, at: slot, &actions)
+            enqueue(.write(.empty), xid: request.xid, code, at: slot, &actions)
             submit(request, at: slot, &actions)
         case .sync(let path): sync(path, xid: request.xid, at: slot, &actions)
         case .auth(let scheme, let credential):
@@ -44,18 +65,20 @@ extension Replica {
                 isKnown ? .success(.empty) : .failure(.authFailed),
                 isKnown ? .stays : .closes,
                 xid: request.xid,
+                code,
                 at: slot,
                 &actions
             )
-        case .malformed(let code):
+        case .malformed:
             if request.operation.isWrite, code != OperationCode.check.rawValue {
-                enqueue(.write(.empty), xid: request.xid, at: slot, &actions)
+                enqueue(.write(.empty), xid: request.xid, code, at: slot, &actions)
                 submit(request, at: slot, &actions)
             } else {
                 finish(
                     .failure(.marshallingError),
                     .stays,
                     xid: request.xid,
+                    code,
                     at: slot,
                     &actions
                 )
@@ -63,7 +86,7 @@ extension Replica {
         case .check, .unsupported:
             // A check outside of a multi must never reach a log: older servers that replay it
             // cannot start again.
-            finish(.failure(.unimplemented), .closes, xid: request.xid, at: slot, &actions)
+            finish(.failure(.unimplemented), .closes, xid: request.xid, code, at: slot, &actions)
         }
     }
 
@@ -91,25 +114,27 @@ extension Replica {
     }
 
     /// An answer that is known already, in its turn.
-    private mutating func finish(
+    mutating func finish(
         _ result: Result<Response, ErrorCode>,
         _ ending: QueuedRequest.Ending,
         xid: Int32,
+        _ code: Int32,
         at slot: Int,
         _ actions: inout [ReplicaAction]
     ) {
-        enqueue(.finished(result, ending), xid: xid, at: slot, &actions)
+        enqueue(.finished(result, ending), xid: xid, code, at: slot, &actions)
         advance(slot, &actions)
     }
 
     mutating func enqueue(
         _ work: QueuedRequest.Work,
         xid: Int32,
+        _ code: Int32,
         at slot: Int,
         _ actions: inout [ReplicaAction]
     ) {
         clients[slot].queue.append(
-            QueuedRequest(xid: xid, arrived: now.instant, work: work)
+            QueuedRequest(xid: xid, code: code, arrived: now.instant, work: work)
         )
         outstanding += 1
         if outstanding > configuration.globalOutstandingLimit,
@@ -142,6 +167,7 @@ extension Replica {
             reply(
                 at: slot,
                 xid: head.xid,
+                head.code,
                 result,
                 ending,
                 arrived: head.arrived,
@@ -163,6 +189,7 @@ extension Replica {
     mutating func reply(
         at slot: Int,
         xid: Int32,
+        _ code: Int32,
         _ result: Result<Response, ErrorCode>,
         _ ending: QueuedRequest.Ending = .stays,
         arrived: Instant,
@@ -174,12 +201,17 @@ extension Replica {
         clients[slot].latency.add(milliseconds: milliseconds)
         clients[slot].sent += 1
         let id = clients[slot].id
-        actions.append(
-            .reply(
-                id,
-                Reply(xid: xid, zxid: zxid(of: result, ending, xid: xid), result: result)
+        let zxid = zxid(of: result, ending, xid: xid)
+        if xid != Request.authXid {
+            clients[slot].lastReply = ServerStatus.LastReply(
+                operationCode: code,
+                cxid: xid,
+                zxid: zxid,
+                time: now.instant,
+                latency: milliseconds
             )
-        )
+        }
+        actions.append(.reply(id, Reply(xid: xid, zxid: zxid, result: result)))
         clients[slot].unsentBytes += Self.approximateSize(of: result)
         if !clients[slot].hasCredit { pause(slot, .credit, &actions) }
     }

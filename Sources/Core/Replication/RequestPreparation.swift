@@ -18,6 +18,8 @@ struct RequestPreparation: Sendable {
         var identities: [Identity]
         /// Why the session's requests are refused, if they are.
         var sessionError: ErrorCode?
+        /// Why its creates of ephemerals are.
+        var ephemeralError: ErrorCode?
         var zxid: Zxid
     }
     private(set) var changes = OutstandingChanges()
@@ -145,7 +147,9 @@ extension RequestPreparation {
             (.create2, .persistentSequential), (.create2, .ephemeralSequential):
             break
         }
-        if let error = context.sessionError { throw error }
+        if let error = mode.isEphemeral ? context.ephemeralError : context.sessionError {
+            throw error
+        }
         guard let parentPath = Self.parent(of: request.path) else { throw .badArguments }
         let acl = try AccessCheck.fixedUp(request.acl, identities: context.identities)
         guard var parent = changes.find(parentPath, in: tree) else { throw .noNode }

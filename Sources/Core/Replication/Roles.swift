@@ -9,7 +9,7 @@ extension Replica {
         if case .leading = role { true } else { false }
     }
 
-    /// Whether clients are served.
+    /// Whether clients are served, with writes and all.
     var isServing: Bool {
         switch role {
         case .looking, .preparing: false
@@ -20,11 +20,14 @@ extension Replica {
     mutating func change(to newRole: ZabRole, _ actions: inout [ReplicaAction]) {
         guard newRole != role else { return }
         actions.append(.log(.info, Self.describe(newRole, last: database.lastZxid)))
-        if isServing {
+        if isServing || isReadOnly {
             closeAllClients("this server's part in the ensemble has changed", &actions)
         }
         forgetRole()
         role = newRole
+        updateReadOnlyMode()
+        if case .looking = newRole { statistics.counters.elections += 1 }
+        leadingSince = isLeading ? now.instant : nil
         guard isLeading else { return }
         // Sessions survive a change of leader with all their time: nobody could have kept them
         // alive meanwhile.
@@ -41,16 +44,18 @@ extension Replica {
     /// What was under way belongs to the part that is over. Proposals among it stay in the log: the
     /// next leader decides what becomes of them, and their clients were told that nobody knows.
     private mutating func forgetRole() {
-        tracker = SessionTracker(tick: configuration.ensemble.tickTime)
+        tracker = configuration.makeSessionTracker()
+        locals = LocalSessions(tick: configuration.ensemble.tickTime)
         preparation = RequestPreparation(skipACL: configuration.skipACL)
         prepared.removeAll()
         syncWaiters.removeAll()
         held = HeldRequests()
-        dueLearnerSyncs.removeAll()
+        dueLearnerAnswers.removeAll()
         forwarded.removeAll()
         forwardedSyncs.removeAll()
         touched.removeAll()
         touchRound += 1
+        statistics.proposalSizes = nil
     }
 
     /// Clients keep their sessions and find the new leader.

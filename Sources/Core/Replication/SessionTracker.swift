@@ -1,3 +1,4 @@
+import DequeModule
 internal import ZooKeeperModel
 
 /// The leader's knowledge of which sessions are alive, and through whom they speak.
@@ -22,8 +23,17 @@ struct SessionTracker: Sendable {
     private var entries: [SessionID: Entry] = [:]
     private var expiry: ExpiryBuckets<SessionID>
 
-    init(tick: Duration) {
+    /// Sessions that have ended lately, the oldest first, and since when. What they had under way over
+    /// learners may still come, and must not be taken for requests of a session that is known there.
+    private var ended = Deque<(session: SessionID, end: Instant)>()
+    private var endedSessions: Set<SessionID> = []
+    private let memory: Duration
+    static let endedLimit = 100_000
+
+    /// - Parameter memory: for how long a learner may be behind before it is dropped.
+    init(tick: Duration, memory: Duration = .zero) {
         expiry = ExpiryBuckets(tick: tick)
+        self.memory = memory
     }
 
     var nextDeadline: Instant? { expiry.nextDeadline }
@@ -78,9 +88,17 @@ struct SessionTracker: Sendable {
         expiry.remove(session)
     }
 
-    mutating func remove(_ session: SessionID) {
+    mutating func remove(_ session: SessionID, now: Instant) {
         entries[session] = nil
         expiry.remove(session)
+        guard memory > .zero else { return }
+        while let oldest = ended.first,
+            oldest.end + memory < now || ended.count >= Self.endedLimit
+        {
+            endedSessions.remove(oldest.session)
+            ended.removeFirst()
+        }
+        if endedSessions.insert(session).inserted { ended.append((session, now)) }
     }
 
     /// Sessions whose time has come, sorted. Each must be marked as closing or touched.
@@ -88,5 +106,10 @@ struct SessionTracker: Sendable {
         expiry.popExpired(at: now)
     }
 
-    func isTracked(_ session: SessionID) -> Bool { entries[session] != nil }
+    var expirySets: [(end: Instant, keys: [SessionID])] { expiry.sets }
+
+    /// Whether it is, or was until lately, a session that all servers know.
+    func isKnown(_ session: SessionID) -> Bool {
+        entries[session] != nil || endedSessions.contains(session)
+    }
 }

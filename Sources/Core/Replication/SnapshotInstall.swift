@@ -90,7 +90,7 @@ extension Replica {
 
     /// Nobody is being served while this happens.
     mutating func replaceDatabase(_ state: RecoveredState) {
-        precondition(!isServing, "the database is replaced while clients are served")
+        precondition(!isServing && !isReadOnly, "the database is replaced while clients are served")
         let epochs = (database.acceptedEpoch, database.currentEpoch)
         database = state
         (database.acceptedEpoch, database.currentEpoch) = epochs

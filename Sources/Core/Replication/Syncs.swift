@@ -10,10 +10,15 @@ internal import ZooKeeperModel
 struct SyncWaiter: Sendable {
     enum Target: Sendable {
         case client(ConnectionID)
-        case learner(ConnectionID)
+        /// Is sent this.
+        case learner(ConnectionID, LearnerMessage)
     }
     var place: SyncPlace
     var target: Target
+
+    var isRevalidation: Bool {
+        if case .learner(_, .revalidate) = target { true } else { false }
+    }
 }
 
 /// What a sync waits for.
@@ -30,18 +35,37 @@ extension Replica {
         at slot: Int,
         _ actions: inout [ReplicaAction]
     ) {
+        let code = OperationCode.sync.rawValue
         guard isLeading else {
-            enqueue(.forwardedSync(path), xid: xid, at: slot, &actions)
+            enqueue(.forwardedSync(path), xid: xid, code, at: slot, &actions)
             forwardedSyncs.append(clients[slot].id)
             return forward(Request(xid: xid, operation: .sync(path)), at: slot, &actions)
         }
         let place = nextSyncPlace()
-        enqueue(.sync(path, place), xid: xid, at: slot, &actions)
+        enqueue(.sync(path, place), xid: xid, code, at: slot, &actions)
         park(place, for: .client(clients[slot].id), &actions)
     }
 
     mutating func sync(for learner: ConnectionID, _ actions: inout [ReplicaAction]) {
-        park(nextSyncPlace(), for: .learner(learner), &actions)
+        park(nextSyncPlace(), for: .learner(learner, .sync), &actions)
+    }
+
+    /// Whether a session that comes to a learner is alive is answered once everything that was
+    /// proposed so far is committed. What the session has under way over its old server is told to the
+    /// new one first: there it could be taken for the answer to a later request with the same number.
+    mutating func answerRevalidation(
+        _ message: LearnerMessage,
+        to learner: ConnectionID,
+        _ actions: inout [ReplicaAction]
+    ) {
+        guard !prepared.isEmpty || !syncWaiters.isEmpty else {
+            return actions.append(.send(learner, message))
+        }
+        let place = SyncPlace(
+            zxid: prepared.last?.transaction.zxid ?? database.lastZxid,
+            ticket: confirmedSyncTicket
+        )
+        syncWaiters.append(SyncWaiter(place: place, target: .learner(learner, message)))
     }
 
     private mutating func nextSyncPlace() -> SyncPlace {
@@ -76,16 +100,16 @@ extension Replica {
             switch waiter.target {
             case .client(let id):
                 if let slot = clients.slot(of: id) { advance(slot, &actions) }
-            case .learner(let id): dueLearnerSyncs.append(id)
+            case .learner(let id, let message): dueLearnerAnswers.append((id, message))
             }
         }
     }
 
     /// Learners must get the commit of a transaction before the answer that says it is there. Zab
     /// delivers a transaction here first and sends the commits then, so answers wait until it has.
-    mutating func sendDueSyncs(_ actions: inout [ReplicaAction]) {
-        guard !dueLearnerSyncs.isEmpty else { return }
-        for id in dueLearnerSyncs { actions.append(.send(id, .sync)) }
-        dueLearnerSyncs.removeAll(keepingCapacity: true)
+    mutating func sendDueAnswers(_ actions: inout [ReplicaAction]) {
+        guard !dueLearnerAnswers.isEmpty else { return }
+        for answer in dueLearnerAnswers { actions.append(.send(answer.learner, answer.message)) }
+        dueLearnerAnswers.removeAll(keepingCapacity: true)
     }
 }

@@ -20,6 +20,8 @@ extension ZabPeer {
     /// The epoch this server's history belongs to.
     package var currentEpoch: Int64 { ledger.currentEpoch }
     package var acceptedEpoch: Int64 { ledger.acceptedEpoch }
+    /// What this peer holds is not known before the disk has rebuilt it.
+    package var isWaitingForDisk: Bool { ledger.rebuilding != nil }
 
     // For mntr and srvr; zero unless leading.
     /// Learner connections that have introduced themselves.
@@ -29,6 +31,9 @@ extension ZabPeer {
     /// Voting followers that hold the leader's history and answer.
     package var syncedFollowerCount: Int {
         leadership?.learners.count { $0.stage == .synced && $0.isVoter } ?? 0
+    }
+    package var syncedNonVotingFollowerCount: Int {
+        leadership?.learners.count { $0.stage == .synced && !$0.isVoter && !$0.isObserver } ?? 0
     }
     package var syncedObserverCount: Int {
         leadership?.learners.count { $0.stage == .synced && $0.isObserver } ?? 0

@@ -468,6 +468,24 @@ extension [ConnectionID] {
 }
 
 extension WatchTable {
+    /// Who watches what for data or existence, by connection and path. Walks everything.
+    package var dataWatches: [(connection: ConnectionID, path: ZnodePath)] {
+        var found: [(connection: ConnectionID, path: ZnodePath)] = []
+        for (id, place) in connectionIndexes.sorted(by: { $0.key < $1.key }) {
+            var mine: [ZnodePath] = []
+            var watch = connections[place].firstWatch
+            while watch != PathTable.none {
+                let record = watches[watch]
+                if !record.kinds.isDisjoint(with: .inDataTable) {
+                    mine.append(ZnodePath(bytes: paths.path(of: record.path)))
+                }
+                watch = record.nextOfConnection
+            }
+            found += mine.sorted().map { (id, $0) }
+        }
+        return found
+    }
+
     /// Stops with a sentence if lists and counts disagree. Walks everything.
     package func checkInvariants() {
         var pairs = 0

@@ -64,6 +64,7 @@ final class ClientConnection: ChannelInboundHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         handshakeTimeout?.cancel()
+        if case .closing = phase {} else { runner.figures.droppedByClients += 1 }
         phase = .closing
         self.context = nil
         runner.connectionClosed(self)
@@ -95,6 +96,7 @@ final class ClientConnection: ChannelInboundHandler {
     // MARK: Input
 
     private func receive(_ bytes: [UInt8]) {
+        runner.figures.receivedBytes += Int64(bytes.count)
         switch phase {
         case .greeting(let earlier):
             let all = earlier.isEmpty ? bytes : earlier + bytes
@@ -104,7 +106,7 @@ final class ClientConnection: ChannelInboundHandler {
             }
             if let word = FourLetterWord(bytes: all.prefix(4)) {
                 phase = .closing
-                answer(word)
+                answer(word, argument: all.dropFirst(4))
                 return
             }
             phase = .connectRequest
@@ -187,12 +189,20 @@ final class ClientConnection: ChannelInboundHandler {
     }
 
     func send(_ reply: Reply) {
+        let start = output.bytes.count
         ReplyCodec.encode(reply, into: &output)
+        let size = output.bytes.count - start - 4
+        runner.figures.responded(bytes: size)
+        if reply.xid != Request.pingXid { runner.figures.responseBytes += Int64(size) }
         markDirty()
     }
 
     func send(_ event: WatchEvent) {
+        let start = output.bytes.count
         ReplyCodec.encode(event, into: &output)
+        let size = output.bytes.count - start - 4
+        runner.figures.responded(bytes: size)
+        runner.figures.watchBytes += Int64(size)
         markDirty()
     }
 
@@ -232,12 +242,16 @@ final class ClientConnection: ChannelInboundHandler {
         context.close(promise: nil)
     }
 
-    private func answer(_ word: FourLetterWord) {
-        guard let context else { return }
-        var buffer = context.channel.allocator.buffer(capacity: 1024)
-        buffer.writeString(runner.answer(word))
-        context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
-        context.close(promise: nil)
+    private func answer(_ word: FourLetterWord, argument: ArraySlice<UInt8>) {
+        runner.answer(word, argument: argument, asker: id) { text in
+            guard let context = self.context else { return }
+            if let text {
+                var buffer = context.channel.allocator.buffer(capacity: text.utf8.count)
+                buffer.writeString(text)
+                context.writeAndFlush(self.wrapOutboundOut(buffer), promise: nil)
+            }
+            context.close(promise: nil)
+        }
     }
 
     // MARK: End
@@ -253,6 +267,7 @@ final class ClientConnection: ChannelInboundHandler {
 
     private func closeUnlessEstablished() {
         if case .established = phase { return }
+        runner.figures.sessionlessExpired += 1
         close("no session was asked for in time")
     }
 }

@@ -27,6 +27,9 @@ extension ServerConfiguration {
             skipACL: skipsACL,
             superDigest: superDigest,
             extendedTypes: extendedTypes,
+            localSessions: localSessions,
+            localSessionsUpgrading: localSessionsUpgrading,
+            readOnlyMode: readOnlyMode,
             // What the log would not take must not be proposed.
             maximumTransactionBytes: min(2 * maxFrameBytes, journal.maximumEntryBytes),
             globalOutstandingLimit: globalOutstandingLimit,

@@ -15,14 +15,17 @@ final class ReplicaRunner {
     let configuration: ServerConfiguration
     let logger: Logger
     let admission: Admission
-    private let loop: any EventLoop
+    let loop: any EventLoop
     private let disk: DiskThread
-    private let started: Instant
-    private var replica: Replica
+    let started: Instant
+    var replica: Replica
     private var actions: [ReplicaAction] = []
     private var isPerforming = false
 
-    private var connections: [ConnectionID: ClientConnection] = [:]
+    private(set) var connections: [ConnectionID: ClientConnection] = [:]
+    var figures = ConnectionFigures()
+    /// ZooKeeper's default.
+    var traceMask: Int64 = 306
     private var dirty: [ClientConnection] = []
 
     /// Nil for a server alone.
@@ -282,14 +285,6 @@ final class ReplicaRunner {
     }
 
     // MARK: Administration
-
-    func answer(_ word: FourLetterWord) -> String {
-        word.answer(
-            status: replica.status,
-            whitelist: configuration.fourLetterWords,
-            process: ProcessFigures(since: started, now: SystemClock.now())
-        )
-    }
 
     /// Closes all clients and the disk. Sessions stay, for a later start.
     func stop() {

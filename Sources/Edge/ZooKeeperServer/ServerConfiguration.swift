@@ -49,6 +49,9 @@ package struct ServerConfiguration: Sendable {
     /// into a partition is given up, and made anew, soon after the partition has healed.
     package var connectTimeout: Duration = .seconds(2)
     private var dynamicConfigFile: String?
+    package var localSessions = false
+    package var localSessionsUpgrading = false
+    package var readOnlyMode = false
     package var warnings: [String] = []
 
     package var minSessionTimeout: Duration { givenMinSessionTimeout ?? tickTime * 2 }
@@ -208,6 +211,9 @@ extension ServerConfiguration {
         case "DigestAuthenticationProvider.superDigest": superDigest = try context.text()
         case "extendedTypesEnabled": extendedTypes = try context.boolean()
         case "digest.enabled": digestEnabled = try context.boolean()
+        case "localSessionsEnabled": localSessions = try context.boolean()
+        case "localSessionsUpgradingEnabled": localSessionsUpgrading = try context.boolean()
+        case "readonlymode.enabled": readOnlyMode = try context.boolean()
         case "secureClientPort", "secureClientPortAddress", "client.portUnification",
             "sslQuorum", "enforce.auth.enabled", "enforce.auth.schemes",
             "sessionRequireClientSASLAuth", "quorum.auth.enableSasl":
@@ -232,10 +238,9 @@ extension ServerConfiguration {
     private static func withoutEffectYet(_ key: String) -> Bool {
         let names: Set = [
             "leaderServes", "standaloneEnabled", "reconfigEnabled", "syncEnabled",
-            "observerMasterPort", "localSessionsEnabled", "localSessionsUpgradingEnabled",
-            "commitLogCount", "snapshotSizeFactor", "fsync.warningthresholdms", "enforceQuota",
-            "readonlymode.enabled", "serverCnxnFactory", "tcpKeepAlive", "clientTcpKeepAlive",
-            "flushDelay", "maxBatchSize", "snapshot.compression.method",
+            "observerMasterPort", "commitLogCount", "snapshotSizeFactor",
+            "fsync.warningthresholdms", "enforceQuota", "serverCnxnFactory", "tcpKeepAlive",
+            "clientTcpKeepAlive", "flushDelay", "maxBatchSize", "snapshot.compression.method",
             "connectToLearnerMasterLimit", "db.autocreate", "datadir.autocreate",
         ]
         let prefixes = [

@@ -108,6 +108,7 @@ extension ZooKeeperServer {
                     let host = address?.ipAddress ?? "0.0.0.0"
                     let admission = runner.value.admission
                     guard admission.admit(host) else {
+                        runner.value.figures.rejected += 1
                         runner.value.logger.warning(
                             "refusing a connection from \(host): too many already"
                         )
