@@ -16,6 +16,7 @@ final class RawClient {
         var password = [UInt8](repeating: 0, count: 16)
         /// Milliseconds, as negotiated; 0 when the server has refused the session.
         var timeout: Int32 = 0
+        var isReadOnly = false
         var isAlive: Bool { timeout > 0 }
     }
 
@@ -156,18 +157,24 @@ final class RawClient {
         timeout: Int32,
         session: Session = Session(),
         lastZxid: Int64 = 0,
-        hasReadOnlyFlag: Bool = true
+        hasReadOnlyFlag: Bool = true,
+        readOnly: Bool = false
     ) -> [UInt8] {
         var body = JuteBytes().int(0).long(lastZxid).int(timeout).long(session.id)
             .buffer(session.password)
-        if hasReadOnlyFlag { body = body.bool(false) }
+        if hasReadOnlyFlag { body = body.bool(readOnly) }
         return body.frame
     }
 
     /// Asks for a session; a refused one has no timeout. Nil when the server closed instead.
     @discardableResult
-    func open(timeout: Int32 = 30_000, session old: Session = Session()) -> Session? {
-        guard send(Self.connectRequest(timeout: timeout, session: old)),
+    func open(
+        timeout: Int32 = 30_000,
+        session old: Session = Session(),
+        readOnly: Bool = false
+    ) -> Session? {
+        guard
+            send(Self.connectRequest(timeout: timeout, session: old, readOnly: readOnly)),
             case .frame(let frame) = receive(), frame.count >= 36
         else { return nil }
         session = Session(
@@ -175,6 +182,7 @@ final class RawClient {
             password: Array(frame[20..<36]),
             timeout: JuteBytes.int(frame, at: 4)
         )
+        session.isReadOnly = frame.count > 36 && frame[36] != 0
         return session
     }
 

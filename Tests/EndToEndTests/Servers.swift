@@ -39,7 +39,7 @@ final class ServerProcess {
                 "minSessionTimeout=1000", "maxSessionTimeout=60000",
             ] + extra
         try Self.configure(kind, lines, configurationPath)
-        child = try Self.launch(kind, configurationPath, workspace, name)
+        child = try Self.launch(kind, configurationPath, lines, workspace, name)
         if !isMember { try waitUntilServing() }
     }
 
@@ -55,15 +55,18 @@ final class ServerProcess {
     private static func launch(
         _ kind: Kind,
         _ configuration: String,
+        _ lines: [String],
         _ workspace: Workspace,
         _ name: String
     ) throws -> ChildProcess {
+        // Apache's server does not look for this one in its configuration.
+        let properties = lines.filter { $0.hasPrefix("readonlymode.") }.map { "-D" + $0 }
         let arguments =
             switch kind {
             case .ours: [try Workspace.program("zkserver"), configuration]
             case .apache:
-                [
-                    "java", "-Xmx512m", "-cp", "/etc/zookeeper/conf:/usr/share/java/*",
+                ["java", "-Xmx512m"] + properties + [
+                    "-cp", "/etc/zookeeper/conf:/usr/share/java/*",
                     "org.apache.zookeeper.server.quorum.QuorumPeerMain", configuration,
                 ]
             }
@@ -90,7 +93,7 @@ final class ServerProcess {
     /// Starts again on the same data, and waits until it answers.
     func restart() throws {
         child.kill()
-        child = try Self.launch(kind, configurationPath, workspace, name)
+        child = try Self.launch(kind, configurationPath, lines, workspace, name)
         try waitUntilServing()
     }
     /// As ``restart()``, without waiting; perhaps as the other kind, on the same data.
@@ -99,7 +102,7 @@ final class ServerProcess {
             kind = other
             try Self.configure(kind, lines, configurationPath)
         }
-        child = try Self.launch(kind, configurationPath, workspace, name)
+        child = try Self.launch(kind, configurationPath, lines, workspace, name)
     }
 }
 
