@@ -57,7 +57,7 @@ package final class PosixDisk {
     }
 
     private func failure(_ what: String, _ path: String) -> DiskError {
-        Self.failure(what, rootPath + "/" + path, errno)
+        Self.failure(what, (rootPath.hasSuffix("/") ? rootPath : rootPath + "/") + path, errno)
     }
 
     /// Repeats what a signal has interrupted.
