@@ -167,6 +167,19 @@ if !coreOnly {
             path: "Mount/Fuse",
             swiftSettings: settings
         ),
+        // Real files on a file system that forgets what was not synced.
+        .executableTarget(
+            name: "powerlossfs",
+            dependencies: ["CFuse"],
+            path: "Tests/powerlossfs",
+            cSettings: [.define("_GNU_SOURCE"), .define("_FILE_OFFSET_BITS", to: "64")]
+        ),
+        .target(
+            name: "PowerLoss",
+            dependencies: ["Platform", "Journal", "Simulation"],
+            path: "Tests/PowerLoss",
+            swiftSettings: settings
+        ),
         // The mount command: options, signals, runs one MountedTree.
         command(
             "zkfs",
@@ -179,7 +192,10 @@ if !coreOnly {
         ),
         tests(
             "PlatformTests",
-            ["Platform", "Journal", "Simulation", "ZooKeeperWire", "ZooKeeperModel"]
+            [
+                "Platform", "Journal", "Simulation", "PowerLoss", "ZooKeeperWire",
+                "ZooKeeperModel",
+            ]
         ),
         tests(
             "ZooKeeperServerTests",
@@ -194,7 +210,7 @@ if !coreOnly {
             ["zkfs", "Fuse", "ZnodeFS", "ClientCore", "ZooKeeperModel"]
         ),
         // Real sockets, real disks, real mounts, other people's clients.
-        tests("EndToEndTests", ["ZooKeeperClient", "ZooKeeperModel"]),
+        tests("EndToEndTests", ["PowerLoss", "ZooKeeperClient", "ZooKeeperModel"]),
     ]
 }
 

@@ -1,6 +1,7 @@
 import Foundation
 import Journal
 import Platform
+import PowerLoss
 import Simulation
 import Testing
 import ZooKeeperModel
@@ -20,6 +21,13 @@ struct PosixDiskTests {
             let disk = try PosixDisk(root: path + "/deeper/data")
             #expect(try check.run(disk) == nil)
         }
+    }
+
+    @Test(.enabled(if: PowerLossMount.isPossible), arguments: DiskContract.checks)
+    func `real files keep the contract on the file system that forgets`(
+        _ check: DiskContract.Check
+    ) throws {
+        #expect(try check.run(PowerLossDisk(on: PowerLossMount())) == nil)
     }
 
     @Test func `an error names the file and what the system said`() throws {

@@ -1,7 +1,7 @@
 package import Journal
 
 /// What every ``Disk`` must do as far as a running system can see it. One list of checks for the
-/// simulated disk and for real files; what only a power loss shows is the simulated disk's alone.
+/// simulated disk and for real files; what only a power loss shows is in ``PowerLossContract``.
 package enum DiskContract {
     package struct Check: Sendable, CustomStringConvertible {
         package let description: String

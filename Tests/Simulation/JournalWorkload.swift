@@ -1,89 +1,9 @@
-import Journal
-import Simulation
-import ZooKeeperModel
-import ZooKeeperWire
-
-/// A small generator, so that a seed names a run.
-struct SplitMix: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-}
-
-/// The tree of these tests: the zxids in it, in order. A snapshot holds them as a znode's data.
-struct RecordingVisitor: RecoveryVisitor {
-    var sequence: [Zxid] = []
-    var elements: [SnapshotElement] = []
-    var encoded: [[UInt8]] = []
-    var treeDigest: TreeDigestValue?
-
-    mutating func beginSnapshot(zxid: Zxid) {
-        sequence = []
-        elements = []
-    }
-    mutating func visit(_ element: SnapshotElement) throws(RecoveryRefusal) {
-        elements.append(element)
-        guard case .znode(let znode) = element, znode.path == "/sequence" else { return }
-        var reader = JuteReader(znode.data ?? [])
-        do throws(WireError) {
-            while reader.offset < znode.data?.count ?? 0 { sequence.append(try reader.zxid()) }
-        } catch { throw RecoveryRefusal("\(error)") }
-    }
-    mutating func endSnapshot(zxid: Zxid) throws(RecoveryRefusal) {}
-    mutating func visit(
-        _ transaction: Transaction,
-        encoded: [UInt8]
-    ) throws(RecoveryRefusal) {
-        sequence.append(transaction.zxid)
-        self.encoded.append(encoded)
-    }
-}
-
-func proposal(_ zxid: Zxid, dataBytes: Int = 40) -> Proposal {
-    // Never a byte 0, so that a lost sector always shows.
-    let data = (0..<dataBytes).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ Int(zxid.counter)) | 1 }
-    let transaction = Transaction(
-        session: SessionID(rawValue: 0x11),
-        cxid: 1,
-        zxid: zxid,
-        time: Timestamp(rawValue: 1),
-        body: .setData("/sequence", data: data, version: 1)
-    )
-    return Proposal(zxid: zxid, bytes: TransactionCodec.encode(transaction))
-}
-
-func snapshotBody(_ sequence: [Zxid]) -> [UInt8] {
-    var data = JuteWriter()
-    for zxid in sequence { data.zxid(zxid) }
-    let stat = PersistedStat(
-        czxid: .zero,
-        mzxid: .zero,
-        ctime: Timestamp(rawValue: 0),
-        mtime: Timestamp(rawValue: 0),
-        version: 0,
-        cversion: 0,
-        aversion: 0,
-        ephemeralOwner: 0,
-        pzxid: .zero
-    )
-    var encoder = SnapshotBodyEncoder()
-    encoder.begin(sessions: [], acls: [])
-    encoder.add(path: .root, data: [], aclID: -1, stat: stat)
-    encoder.add(path: "/sequence", data: data.bytes, aclID: -1, stat: stat)
-    encoder.finish()
-    return encoder.takeSlice()
-}
+package import Journal
+package import ZooKeeperModel
 
 /// Drives a journal step by step and knows at each moment what a crash may leave.
-final class JournalWorkload {
-    enum Step {
+package final class JournalWorkload {
+    package enum Step {
         /// So many transactions, durable together.
         case append(Int)
         /// Appended and written, then the process is killed: the system still has them.
@@ -100,13 +20,13 @@ final class JournalWorkload {
         case purge
     }
 
-    static let configuration = JournalConfiguration(
+    package static let configuration = JournalConfiguration(
         dataDirectory: "data",
         logDirectory: "log",
         preallocationKiB: 4
     )
 
-    static let steps: [Step] = [
+    package static let steps: [Step] = [
         .restart, .epoch(.accepted, 1), .epoch(.current, 1), .append(1), .append(3),
         .snapshot(appending: 2), .append(2), .appendAndKill(2), .append(2), .truncate(3),
         .append(1),
@@ -120,7 +40,7 @@ final class JournalWorkload {
         .append(2), .restart,
     ]
 
-    let disk: SimulatedDisk
+    package let disk: any CrashableDisk
     private var journal: Journal?
     /// What must be there, in order, after any crash; what may be there; and what may be there
     /// instead of all that.
@@ -132,16 +52,16 @@ final class JournalWorkload {
     /// The newest snapshot that was answered for.
     private var storedSnapshot = Zxid.zero
     /// Syncs made while recovering: most of them find nothing to do.
-    private(set) var recoverySyncs: Set<Int> = []
+    package private(set) var recoverySyncs: Set<Int> = []
     /// Why the workload ended before its end.
-    private(set) var failure = ""
-    private(set) var purged: [String] = []
-    private(set) var summary: RecoverySummary?
+    package private(set) var failure = ""
+    package private(set) var purged: [String] = []
+    package private(set) var summary: RecoverySummary?
 
-    init(disk: SimulatedDisk) { self.disk = disk }
+    package init(disk: any CrashableDisk) { self.disk = disk }
 
     /// This workload at the moment at which the process dies: an independent disk, and no journal.
-    func copy() -> JournalWorkload {
+    package func copy() -> JournalWorkload {
         let other = JournalWorkload(disk: disk.copy())
         other.vouched = vouched
         other.attempted = attempted
@@ -152,10 +72,10 @@ final class JournalWorkload {
         return other
     }
 
-    var hasJournal: Bool { journal != nil }
+    package var hasJournal: Bool { journal != nil }
 
     /// Until the disk fails; whether it got to the end.
-    func run(_ steps: [Step] = JournalWorkload.steps) -> Bool {
+    package func run(_ steps: [Step] = JournalWorkload.steps) -> Bool {
         do {
             for step in steps { try perform(step) }
             return true
@@ -165,10 +85,12 @@ final class JournalWorkload {
         }
     }
 
-    struct Violation: Error, CustomStringConvertible { var description: String }
+    package struct Violation: Error, CustomStringConvertible {
+        package var description: String
+    }
 
     /// Recovers with a new journal and says what is wrong with what is found.
-    func recoverAndCheck() throws {
+    package func recoverAndCheck() throws {
         journal = nil
         var visitor = RecordingVisitor()
         let journal = Journal(disk: disk, configuration: Self.configuration)
@@ -237,7 +159,7 @@ final class JournalWorkload {
         }
     }
 
-    func perform(_ step: Step) throws {
+    package func perform(_ step: Step) throws {
         switch step {
         case .append(let count): try append(count)
         case .appendAndKill(let count):
