@@ -5,7 +5,7 @@ import Testing
 ///
 /// A killed process keeps what the kernel has of its files, so this finds what is acknowledged before
 /// it is written, torn ends of logs, half snapshots and recovery that itself is cut short. What is
-/// written but not yet on the disk is the simulated disk's affair.
+/// written but not yet on the disk is for ``PowerLossServerTests``.
 @Suite(.serialized)
 struct KillTests {
     static let kills = 200
@@ -49,9 +49,10 @@ struct KillTests {
     }
 }
 
-/// One server, its kills, and what it has promised.
+/// One server, its deaths, and what it has promised.
 struct KillRun {
     let server: ServerProcess
+    let death: Death
     var random: SeededRandom
     var tree = PromisedTree(writers: KillTests.writers)
     var complaints: [String] = []
@@ -63,8 +64,9 @@ struct KillRun {
 
     static let lastingEphemeral = "lasting"
 
-    init(server: ServerProcess, seed: UInt64) {
+    init(server: ServerProcess, death: Death = .kill, seed: UInt64) {
         self.server = server
+        self.death = death
         random = SeededRandom(seed: seed)
         deletable = Array(repeating: [], count: KillTests.writers)
     }
@@ -110,24 +112,28 @@ struct KillRun {
                 )
             )
         }
+        try death.prepare(&random, calls: 400)
         load(writers, milliseconds: Int.random(in: 0...150, using: &random))
-        server.kill()
+        try death.strike(server)
         kills += 1
         // What the server had sent by then counts.
         for writer in writers { _ = writer.takeReplies(into: &tree) }
         acknowledged += writers.reduce(0) { $0 + $1.answered }
         complaints += writers.flatMap(\.complaints)
 
-        try server.launchAgain()
+        try death.leave(&random)
         // Now and then recovery itself is cut short.
         while Int.random(in: 0..<8, using: &random) == 0 {
+            try death.prepare(&random, calls: 40)
+            try server.launchAgain()
             Thread.sleep(
                 forTimeInterval: Double(Int.random(in: 0...60, using: &random)) / 1000
             )
-            server.kill()
+            try death.strike(server)
             kills += 1
-            try server.launchAgain()
+            try death.leave(&random)
         }
+        try server.launchAgain()
         let reader = try reconnected()
         for writer in writers { try settle(writer, reader) }
         try verify(round, reader)
@@ -156,7 +162,10 @@ struct KillRun {
                 guard writer.fill(&random), writer.takeReplies(into: &tree),
                     writer.complaints.isEmpty
                 else {
-                    return complaints.append("the server closed the connection of a writer")
+                    if !death.endsServing {
+                        complaints.append("the server closed the connection of a writer")
+                    }
+                    return
                 }
             }
             let left = end.timeIntervalSinceNow
@@ -176,12 +185,13 @@ struct KillRun {
                 try #require(session.id == lasting.id, "the lasting session is gone")
                 return client
             }
-            try #require(server.child.isRunning, "\(server.child.log)")
+            guard server.child.isRunning else { throw ServerEnded(log: server.child.log) }
             Thread.sleep(forTimeInterval: 0.002)
         }
         throw ServerNeverCame()
     }
     private struct ServerNeverCame: Error {}
+    private struct ServerEnded: Error { var log: String }
 
     // MARK: Looking
 
