@@ -26,8 +26,9 @@ final class RawClient {
     private var position = 0
     private var lastXid: Int32 = 0
 
-    /// Connects; nil while nobody listens.
-    init?(port: Int, receiveBufferBytes: Int32? = nil) {
+    /// Connects; nil while nobody listens. Another host than this one has a second to answer, for
+    /// this and for each send.
+    init?(host: String = "127.0.0.1", port: Int, receiveBufferBytes: Int32? = nil) {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         if var size = receiveBufferBytes {
             _ = unsafe setsockopt(
@@ -41,7 +42,19 @@ final class RawClient {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = UInt16(port).bigEndian
-        address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
+        guard unsafe inet_pton(AF_INET, host, &address.sin_addr) == 1 else {
+            preconditionFailure("\(host) is no address")
+        }
+        if host != "127.0.0.1" {
+            var limit = timeval(tv_sec: 1, tv_usec: 0)
+            _ = unsafe setsockopt(
+                descriptor,
+                SOL_SOCKET,
+                SO_SNDTIMEO,
+                &limit,
+                socklen_t(MemoryLayout<timeval>.size)
+            )
+        }
         let isConnected = unsafe withUnsafePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
                 unsafe connect(
@@ -151,6 +164,18 @@ final class RawClient {
         }
     }
 
+    /// All that comes until the other side closes, or the limit is over.
+    func receiveToEnd(limit: Double) -> [UInt8] {
+        let end = Date(timeIntervalSinceNow: limit)
+        var poller = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        while end.timeIntervalSinceNow > 0 {
+            let left = Int32(end.timeIntervalSinceNow * 1000) + 1
+            guard unsafe poll(&poller, 1, left) > 0, receiveWhatIsThere() else { break }
+        }
+        defer { position = received.count }
+        return Array(received[position...])
+    }
+
     // MARK: Sessions
 
     static func connectRequest(
@@ -173,10 +198,15 @@ final class RawClient {
         session old: Session = Session(),
         readOnly: Bool = false
     ) -> Session? {
-        guard
-            send(Self.connectRequest(timeout: timeout, session: old, readOnly: readOnly)),
-            case .frame(let frame) = receive(), frame.count >= 36
-        else { return nil }
+        guard send(Self.connectRequest(timeout: timeout, session: old, readOnly: readOnly)) else {
+            return nil
+        }
+        return takeSession()
+    }
+
+    /// The answer to a request for a session.
+    func takeSession(limit: Double = 20) -> Session? {
+        guard case .frame(let frame) = receive(limit: limit), frame.count >= 36 else { return nil }
         session = Session(
             id: JuteBytes.long(frame, at: 8),
             password: Array(frame[20..<36]),
