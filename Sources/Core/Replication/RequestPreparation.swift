@@ -268,7 +268,7 @@ extension RequestPreparation {
         guard var znode = changes.find(path, in: tree) else { throw .noNode }
         guard allows(znode, .write, context) else { throw .noAuth }
         guard version == -1 || version == znode.version else { throw .badVersion }
-        znode.version = znode.version &+ 1
+        znode.version = Self.version(after: znode.version)
         changes.record(znode, at: path, zxid: context.zxid)
         return .setData(path, data: data, version: znode.version)
     }
@@ -286,10 +286,16 @@ extension RequestPreparation {
         guard var znode = changes.find(path, in: tree) else { throw .noNode }
         guard allows(znode, .admin, context) else { throw .noAuth }
         guard version == -1 || version == znode.aversion else { throw .badVersion }
-        znode.aversion = znode.aversion &+ 1
+        znode.aversion = Self.version(after: znode.aversion)
         znode.acl = acl
         changes.record(znode, at: path, zxid: context.zxid)
         return .setACL(path, acl: acl, version: znode.aversion)
+    }
+
+    /// The numbers go round. −1 is left out: as the version that a client expects it means any, and
+    /// who compares before setting would do so no more.
+    private static func version(after version: Int32) -> Int32 {
+        version == -2 ? 0 : version &+ 1
     }
 
     private mutating func check(
