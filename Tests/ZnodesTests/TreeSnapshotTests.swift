@@ -36,9 +36,6 @@ struct TreeSnapshotTests {
         #expect(reason([znode("/"), znode("/a"), znode("/a")]) == "/a is there twice")
         #expect(reason([znode("/"), znode("/")]) == "the root is there twice")
         #expect(
-            reason([znode("/", acl: 5)]) == "/ names the ACL 5, which is not listed"
-        )
-        #expect(
             reason([.acl(id: 5, .open), .acl(id: 5, .open)]) == "the ACL 5 is listed twice"
         )
         #expect(reason([.acl(id: -1, .open)]) == "the ACL -1 is listed twice")

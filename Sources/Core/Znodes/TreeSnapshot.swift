@@ -134,11 +134,6 @@ package struct SnapshotLoader: Sendable {
     }
 
     private mutating func insert(_ znode: SnapshotZnode) throws(TreeSnapshotError) {
-        guard let acl = aclIndex(of: znode.aclID) else {
-            throw TreeSnapshotError(
-                reason: "\(znode.path) names the ACL \(znode.aclID), which is not listed"
-            )
-        }
         let parent: UInt32
         if znode.path.isRoot {
             guard tree.count == 0 else {
@@ -154,7 +149,13 @@ package struct SnapshotLoader: Sendable {
             }
             parent = found
         }
-        tree.acls.use(at: acl)
+        let acl: UInt32
+        if let listed = aclIndex(of: znode.aclID) {
+            acl = listed
+            tree.acls.use(at: acl)
+        } else {
+            acl = tree.acls.use(Self.unlistedACL)
+        }
         _ = tree.insert(
             znode.path,
             parent: parent,
@@ -163,6 +164,13 @@ package struct SnapshotLoader: Sendable {
             stat: znode.stat
         )
     }
+
+    /// Nobody but a super user may do anything. Apache's servers write the lists first and then the
+    /// znodes while both change: what names a list that was not there yet was created or changed by a
+    /// transaction after the snapshot's, and the log says how.
+    private static let unlistedACL = [
+        ACL(permissions: [], identity: Identity(scheme: "world", id: "anyone"))
+    ]
 
     private func aclIndex(of id: Int64) -> UInt32? {
         id == SnapshotZnode.openACL ? ACLTable.open : aclIndexes[id]
