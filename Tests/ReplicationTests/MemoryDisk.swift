@@ -13,8 +13,11 @@ struct MemoryDisk {
     /// Begun and not finished.
     private var partial: (zxid: Zxid, body: [UInt8], isInstall: Bool)?
     private(set) var snapshotsStored = 0
+    /// Why nothing can be written, where that is so.
+    var failure: String?
 
     mutating func perform(_ request: StorageRequest) -> StorageResult? {
+        if let failure { return .failed(failure) }
         switch request {
         case .append(let proposals):
             log.append(contentsOf: proposals)
