@@ -4,11 +4,13 @@ import Testing
 /// Local sessions and read-only servers, ours beside Apache's: the same script, the same answers.
 @Suite(.serialized, .enabled(if: Requirement.hasApache))
 struct SessionKindTests {
-    private func zxid(_ server: ServerProcess) -> UInt64 {
-        let line = server.fourLetterWord("srvr").split(separator: "\n").first {
-            $0.hasPrefix("Zxid: ")
-        }
-        return line.flatMap { UInt64($0.dropFirst(8), radix: 16) } ?? 0
+    private func zxid(_ server: ServerProcess) throws -> Int64 {
+        let text = server.fourLetterWord("srvr")
+        let line = text.split(separator: "\n").first { $0.hasPrefix("Zxid: 0x") }
+        return try #require(
+            line.flatMap { Int64($0.dropFirst(8), radix: 16) },
+            "no zxid in \(text)"
+        )
     }
 
     /// What a client of each server sees of local sessions, in words.
@@ -25,9 +27,9 @@ struct SessionKindTests {
                 seen.append("\(role), \(what): \(reply.map { "\($0.error)" } ?? "nothing")")
             }
             say("create", client.ask(.create("/\(role)")))
-            let before = zxid(server)
+            let before = try zxid(server)
             say("ephemeral", client.ask(.create("/e\(role)", flags: 1)))
-            seen.append("\(role), transactions: \(zxid(server) - before)")
+            seen.append("\(role), transactions: \(try zxid(server) - before)")
             say("sequential ephemeral", client.ask(.create("/f\(role)", flags: 3)))
             say("set", client.ask(.setData("/\(role)", [1])))
             let sessions = server.fourLetterWord("mntr").split(separator: "\n").filter {
@@ -39,12 +41,12 @@ struct SessionKindTests {
             seen.append("\(role), moved: \(moved.map { $0.isAlive } ?? false)")
             let back = try #require(RawClient(port: server.port))
             seen.append("\(role), back: \(back.open(session: client.session)?.isAlive ?? false)")
-            let end = zxid(server)
+            let end = try zxid(server)
             say("close", back.ask(.closeSession))
             eventually("the close is there") {
                 RawClient(port: server.port)?.open(session: client.session)?.isAlive == false
             }
-            seen.append("\(role), transactions of the close: \(zxid(server) - end)")
+            seen.append("\(role), transactions of the close: \(try zxid(server) - end)")
         }
         return seen
     }
