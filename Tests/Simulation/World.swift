@@ -128,6 +128,7 @@ package final class World {
         case .storageDone(let index, let life): storageDone(index, life)
         case .restart(let index): startServer(index)
         case .drained(let index, let life, let id): feed(index, life, .drained(id))
+        case .learnerDrained(let index, let life, let id): feed(index, life, .learnerDrained(id))
         case .accepted(let number): accepted(number)
         case .opened(let number): opened(number)
         case .refused(let host, let attempt): refused(host, attempt)
@@ -153,6 +154,7 @@ enum WorldEvent: Sendable {
     case storageDone(Int, life: Int)
     case restart(Int)
     case drained(Int, life: Int, ConnectionID)
+    case learnerDrained(Int, life: Int, ConnectionID)
     /// A connection reaches the host it was opened to…
     case accepted(UInt64)
     /// …and the host that opened it learns so.

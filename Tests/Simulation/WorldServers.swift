@@ -140,6 +140,9 @@ extension World {
                 break
             }
             sendMessage(id.rawValue, from: .server(index), message)
+        case .reportDrained(let id):
+            // Nothing waits to be sent: the network takes what it is given.
+            agenda.plan(.learnerDrained(index, life: life, id), at: now + network.delay())
         case .close(let id, let reason):
             note("server \(index) drops peer \(id): \(reason)")
             closeConnection(id.rawValue, by: .server(index))

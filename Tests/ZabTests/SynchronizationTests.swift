@@ -82,13 +82,13 @@ struct SynchronizationTests: ZabPhaseTesting {
         #expect(
             actions.last
                 == .readLog(
-                    after: Self.zxid(1, 3),
+                    after: Self.zxid(1, 4),
                     through: Self.zxid(1, 9),
                     maxBytes: Leadership.logReadLimitBytes
                 )
         )
         var unreadable = bench
-        actions = bench.feed(.logRead(Array(log[3...]), isComplete: true))
+        actions = bench.feed(.logRead(Array(log[4...]), isComplete: true))
         #expect(
             Self.sent(actions)
                 == [.diff(Self.zxid(1, 9))]

@@ -1,5 +1,6 @@
-import Zab
 import ZooKeeperModel
+
+@testable import Zab
 
 /// A small ensemble in one thread: FIFO links, delivery in random order from a seed, disks that
 /// confirm late and lose in a crash what they have not confirmed.
@@ -63,6 +64,8 @@ struct ZabWorld {
     var notices: [(from: Int, to: Int, notice: ElectionNotification)] = []
     var connections: [Connection] = []
     var attempts: [(learner: Int, leader: Int)] = []
+    /// Leaders to be told that what a learner was sent has left.
+    var drains: [(server: Int, connection: ConnectionID)] = []
     var nextConnection: UInt64 = 1
     /// Pairs that cannot talk, one bit each.
     var cut: UInt64 = 0
@@ -124,6 +127,8 @@ struct ZabWorld {
             recent: Array(history.suffix(committedLogCapacity)),
             committedLogCapacity: committedLogCapacity
         )
+        // A few proposals fill it.
+        peer.learnerWindowBytes = 400
         var actions: [ZabAction] = []
         peer.handle(.start, at: now, actions: &actions)
         servers[index].peer = peer
@@ -143,6 +148,7 @@ struct ZabWorld {
         asked.removeAll { $0.server == index }
         notices.removeAll { $0.to == index || $0.from == index }
         attempts.removeAll { $0.learner == index }
+        drains.removeAll { $0.server == index }
         for at in connections.indices {
             if connections[at].learner == index { connections[at].learnerOpen = false }
             if connections[at].leader == index { connections[at].leaderOpen = false }
@@ -201,6 +207,7 @@ struct ZabWorld {
         for at in attempts.indices where !stopped[attempts[at].learner] {
             steps.append(.attempt(at))
         }
+        for at in drains.indices where !stopped[drains[at].server] { steps.append(.drained(at)) }
         for at in connections.indices {
             let link = connections[at]
             let works = !isCut(link.learner, link.leader)
@@ -223,6 +230,7 @@ struct ZabWorld {
 
     private enum Step {
         case disk(Int), notice(Int), attempt(Int), toLeader(Int), toLearner(Int), closed(Int)
+        case drained(Int)
     }
 
     private mutating func passTime() {
@@ -254,6 +262,9 @@ struct ZabWorld {
             )
             feed(.learnerConnected(id), to: attempt.leader)
             feed(.leaderConnected(id), to: attempt.learner)
+        case .drained(let at):
+            let drain = drains.remove(at: at)
+            feed(.learnerDrained(drain.connection), to: drain.server)
         case .toLeader(let at):
             let message = connections[at].toLeader.removeFirst()
             feed(.fromLearner(connections[at].id, message), to: connections[at].leader)
@@ -287,10 +298,19 @@ struct ZabWorld {
             }
             feed(.epochStored(kind, epoch), to: index)
         case .read(let after, let through):
-            let first = servers[index].log.first?.zxid
-            let reaches = first.map { $0.rawValue <= after.rawValue + 1 } ?? false
-            let found = servers[index].log.filter { $0.zxid > after && $0.zxid <= through }
-            feed(.logRead(reaches ? found : nil, isComplete: true), to: index)
+            let base = servers[index].snapshot.last?.zxid ?? .zero
+            let reaches =
+                after == base
+                || after > base
+                    && (after.counter == 0
+                        || servers[index].log.contains { $0.zxid == after })
+            let all = servers[index].log.filter { $0.zxid > after && $0.zxid <= through }
+            let found = all.prefix(1 + random.below(4))
+            sent["read", default: 0] += 1
+            feed(
+                .logRead(reaches ? Array(found) : nil, isComplete: found.count == all.count),
+                to: index
+            )
         case .truncate(let place):
             if let last = servers[index].snapshot.last?.zxid, last > place {
                 // There is no earlier one to begin from.
@@ -332,6 +352,7 @@ struct ZabWorld {
                 guard let at = connections.firstIndex(where: { $0.id == id }) else { break }
                 if connections[at].learner == index { connections[at].learnerOpen = false }
                 if connections[at].leader == index { connections[at].leaderOpen = false }
+            case .reportDrained(let id): drains.append((index, id))
             case .append(let proposals): servers[index].jobs.append(.append(proposals))
             case .storeEpoch(let kind, let epoch): servers[index].jobs.append(.epoch(kind, epoch))
             case .readLog(let after, let through, _):

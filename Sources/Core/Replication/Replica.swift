@@ -162,6 +162,9 @@ package struct Replica {
         case .learnerConnected(let id): run(.learnerConnected(id), &actions)
         case .fromLearner(let id, let message): run(.fromLearner(id, message), &actions)
         case .learnerDisconnected(let id): run(.learnerDisconnected(id), &actions)
+        case .learnerDrained(let id):
+            run(.learnerDrained(id), &actions)
+            snapshots.resume(now: now.instant)
         case .leaderConnected(let id):
             leaderConnection = id
             run(.leaderConnected(id), &actions)
@@ -264,6 +267,7 @@ package struct Replica {
             actions.append(.sendNotification(to: server, notification))
         case .connectToLeader(let server): actions.append(.connectToLeader(server))
         case .close(let id, let reason): actions.append(.close(id, reason: reason))
+        case .reportDrained(let id): actions.append(.reportDrained(id))
         case .storeEpoch(let kind, let epoch): actions.append(.storage(.storeEpoch(kind, epoch)))
         case .readLog(let after, let through, let maxBytes):
             actions.append(.storage(.readLog(after: after, through: through, maxBytes: maxBytes)))
@@ -275,7 +279,7 @@ package struct Replica {
         case .finishInstall: finishInstall(&actions)
         case .abandonInstall: abandonInstall(&actions)
         case .startSnapshot(let learner): startSnapshot(for: learner)
-        case .cancelSnapshot(let learner): snapshots.cancel(learner: learner)
+        case .cancelSnapshot(let learner): snapshots.cancel(learner: learner, now: now.instant)
         case .roleChanged(let role): change(to: role, &actions)
         case .carried(let id, let message): carried(message, over: id, &actions)
         case .leadershipConfirmed(let ticket): leadershipConfirmed(ticket, &actions)

@@ -35,6 +35,8 @@ package enum ReplicaInput: Sendable {
     case learnerConnected(ConnectionID)
     case fromLearner(ConnectionID, LearnerMessage)
     case learnerDisconnected(ConnectionID)
+    /// The answer to `.reportDrained`.
+    case learnerDrained(ConnectionID)
     case leaderConnected(ConnectionID)
     case fromLeader(ConnectionID, LearnerMessage)
     case leaderDisconnected(ConnectionID?)
@@ -65,6 +67,10 @@ package enum ReplicaAction: Sendable {
     case connectToLeader(ServerID)
     case send(ConnectionID, LearnerMessage)
     case close(ConnectionID, reason: String)
+    /// Say `.learnerDrained` once little of what was sent to this learner before this waits in the
+    /// process any more, at once if that is so already. What it is sent to catch up is produced only as
+    /// fast as that.
+    case reportDrained(ConnectionID)
 
     case log(LogLevel, String)
     /// Stop the process: going on could lose or invent data.

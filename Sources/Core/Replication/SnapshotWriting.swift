@@ -7,9 +7,9 @@ internal import Znodes
 /// Dumps of the tree under way: at most one to the disk, and one to each learner that needs it.
 ///
 /// A dump is a frozen view of the tree that is encoded in slices, one at each wake, so that no
-/// request waits longer than one slice takes. Slices are spaced in time, and those for the disk wait
-/// while it has not written the ones before: neither disk nor network must be flooded with a whole
-/// database that would then wait in memory.
+/// request waits longer than one slice takes. Slices are spaced in time, and wait while the disk has
+/// not written, or the learner's connection not sent, the ones before: neither must be flooded with a
+/// whole database that would then wait in memory.
 struct SnapshotWriting: Sendable {
     enum Target: Hashable, Sendable {
         case disk
@@ -72,14 +72,23 @@ struct SnapshotWriting: Sendable {
         return count > dueCount || (snapshotSizeBytes > 0 && bytes > dueBytes)
     }
 
-    mutating func cancel(learner: ConnectionID) {
+    mutating func cancel(learner: ConnectionID, now: Instant) {
         release(.learner(learner))
+        resume(now: now)
     }
 
     /// Its next slice would only wait in memory.
-    func isHeldUp(_ dump: Dump) -> Bool {
-        dump.target == .disk && !dump.isReleasing
-            && unwrittenBytes >= Self.maximumUnwrittenBytes
+    func isHeldUp(_ dump: Dump, hasRoom: (ConnectionID) -> Bool) -> Bool {
+        guard !dump.isReleasing else { return false }
+        return switch dump.target {
+        case .disk: unwrittenBytes >= Self.maximumUnwrittenBytes
+        case .learner(let id): !hasRoom(id)
+        }
+    }
+
+    /// What a dump was held up by may be over.
+    mutating func resume(now: Instant) {
+        if nextDeadline == nil, !dumps.isEmpty { nextDeadline = now }
     }
 
     mutating func sliceGiven(_ slice: [UInt8]) {
@@ -89,7 +98,7 @@ struct SnapshotWriting: Sendable {
 
     mutating func sliceWritten(now: Instant) {
         unwrittenBytes -= unwrittenSlices.popFirst() ?? 0
-        if nextDeadline == nil, !dumps.isEmpty { nextDeadline = now }
+        resume(now: now)
     }
 
     mutating func release(_ target: Target) {
@@ -140,7 +149,7 @@ extension Replica {
             return
         }
         var dump = snapshots.dumps.removeFirst()
-        if snapshots.isHeldUp(dump) {
+        if isHeldUp(dump) {
             snapshots.dumps.append(dump)
         } else if dump.isReleasing {
             if dump.content.release() { snapshots.dumps.append(dump) }
@@ -148,10 +157,13 @@ extension Replica {
             write(&dump, &actions)
             snapshots.dumps.append(dump)
         }
-        // A dump that is held up goes on at the disk's next answer.
+        // A dump that is held up goes on when the disk, or the learner's connection, has answered.
         snapshots.nextDeadline =
-            snapshots.dumps.allSatisfy(snapshots.isHeldUp)
-            ? nil : now.instant + SnapshotWriting.pause
+            snapshots.dumps.allSatisfy(isHeldUp) ? nil : now.instant + SnapshotWriting.pause
+    }
+
+    private func isHeldUp(_ dump: SnapshotWriting.Dump) -> Bool {
+        snapshots.isHeldUp(dump, hasRoom: zab.hasRoom)
     }
 
     private mutating func write(

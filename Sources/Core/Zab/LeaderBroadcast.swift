@@ -67,17 +67,9 @@ extension Leadership {
         _ actions: inout [ZabAction]
     ) {
         switch learners[index].stage {
-        case .finishing, .synced:
-            actions.append(.send(learners[index].connection, message))
-        case .dumping:
-            learners[index].backlog.append(message)
-            learners[index].backlogBytes += bytes
-            if learners[index].backlogBytes > Self.backlogLimitBytes {
-                // Dropped at the next half tick, not here: callers walk the learners.
-                learners[index].deadline = Instant(nanoseconds: .min)
-            }
-        case .connected, .introduced, .offered, .described, .readingLog:
-            break
+        case .finishing, .synced: transmit(message, bytes, to: index, &actions)
+        // It comes to this in its turn.
+        case .connected, .introduced, .offered, .described, .searching, .dumping, .catchingUp: break
         }
     }
 
@@ -114,7 +106,7 @@ extension Leadership {
             }
             commitReady(ledger: &ledger, actions: &actions)
             finishHandOver(ledger)
-        case .connected, .introduced, .offered, .described, .readingLog, .dumping:
+        case .connected, .introduced, .offered, .described, .searching, .dumping, .catchingUp:
             drop(index, "ACK out of place", &actions)
         }
     }

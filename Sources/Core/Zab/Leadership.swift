@@ -28,9 +28,13 @@ struct Leadership: Sendable {
             case offered
             /// ACKEPOCH received: the newest zxid of its log.
             case described(Zxid)
-            case readingLog(Zxid, rounds: Int, gathered: [Proposal])
-            /// Receiving the dump; what follows it waits in `backlog`.
-            case dumping
+            /// The log on disk is asked whether it holds this, the newest of the learner's log.
+            case searching(Zxid)
+            /// Receiving a dump of the tree as it was then.
+            case dumping(Zxid)
+            /// It has this history up to here, or that is on its way. What follows is sent as fast as
+            /// it leaves; nothing of it is held.
+            case catchingUp(Zxid, isReading: Bool)
             /// NEWLEADER sent.
             case finishing
             /// NEWLEADER acknowledged: it holds this leader's history durably.
@@ -54,13 +58,11 @@ struct Leadership: Sendable {
         /// The oldest broadcast proposal it has not acknowledged, and one to look at after that.
         var awaited: (zxid: Zxid, since: Instant)?
         var awaitedNext: (zxid: Zxid, since: Instant)?
-        var backlog: [LearnerMessage] = []
-        var backlogBytes = 0
+        var output: OutputCredit
     }
 
-    static let backlogLimitBytes = 256 << 20
-    static let logReadLimitBytes = 16 << 20
-    static let logReadLimitRounds = 4
+    /// One piece of the log on disk for one learner.
+    static let logReadLimitBytes = 1 << 20
     /// The counter is 32 bits wide; a new epoch begins well before its end.
     static let lastCounter: UInt32 = 0xffff_ff00
 
@@ -91,6 +93,7 @@ struct Leadership: Sendable {
     /// Whom this server followed before it was elected.
     let predecessor: ServerID?
     let plannedCounter: UInt32
+    private let windowBytes: Int
     /// Set once: why this leadership is over.
     var failure: String?
     let lastUsableCounter: UInt32
@@ -100,10 +103,12 @@ struct Leadership: Sendable {
         now: Instant,
         predecessor: ServerID?,
         plannedCounter: UInt32,
+        windowBytes: Int,
         lastUsableCounter: UInt32
     ) {
         self.predecessor = predecessor
         self.plannedCounter = plannedCounter
+        self.windowBytes = windowBytes
         nextHandOver = now
         initialEpoch = ledger.currentEpoch
         initialZxid = ledger.lastLogged
@@ -124,8 +129,13 @@ struct Leadership: Sendable {
     // MARK: - Discovery
 
     mutating func connected(_ connection: ConnectionID, ledger: Ledger, now: Instant) {
-        let patience = ledger.configuration.initTimeout + ledger.configuration.syncTimeout
-        learners.append(Learner(connection: connection, deadline: now + patience))
+        learners.append(
+            Learner(
+                connection: connection,
+                deadline: now + ledger.configuration.learnerPatience,
+                output: OutputCredit(windowBytes: windowBytes)
+            )
+        )
     }
 
     mutating func introduced(
@@ -284,8 +294,8 @@ struct Leadership: Sendable {
         stageDeadline = now + ledger.configuration.initTimeout
         // Before broadcasting the stage's deadline bounds everything.
         guard next == .broadcasting else { return }
-        let patience = ledger.configuration.initTimeout + ledger.configuration.syncTimeout
-        for index in learners.indices { learners[index].deadline = now + patience }
+        let deadline = now + ledger.configuration.learnerPatience
+        for index in learners.indices { learners[index].deadline = deadline }
     }
 
     /// This process was away, and what others sent meanwhile may still wait to be read: nobody is
@@ -332,6 +342,8 @@ struct Leadership: Sendable {
             let learner = learners[index]
             if stage == .broadcasting, now > learner.deadline {
                 drop(index, "silent for too long", &actions)
+            } else if learner.output.isOverrun {
+                drop(index, "does not take what it is sent", &actions)
             } else if let awaited = learner.awaited,
                 now > awaited.since + ledger.configuration.syncTimeout
             {
@@ -375,7 +387,7 @@ struct Leadership: Sendable {
 
     mutating func disconnected(_ connection: ConnectionID, _ actions: inout [ZabAction]) {
         guard let index = index(connection) else { return }
-        if learners[index].stage == .dumping { actions.append(.cancelSnapshot(connection)) }
+        if case .dumping = learners[index].stage { actions.append(.cancelSnapshot(connection)) }
         learners.remove(at: index)
     }
 
@@ -401,4 +413,6 @@ extension EnsembleConfiguration {
     var awayThreshold: Duration { tickTime / 4 }
     var initTimeout: Duration { tickTime * initLimit }
     var syncTimeout: Duration { tickTime * syncLimit }
+    /// For a learner that is not synchronized yet.
+    var learnerPatience: Duration { initTimeout + syncTimeout }
 }

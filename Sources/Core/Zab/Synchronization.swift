@@ -87,21 +87,99 @@ extension Leadership {
         switch SynchronizationPlan(learner: last, end: end, history: history(ledger)) {
         case .diff:
             actions.append(.send(connection, .diff(end)))
-            sendHistory(index, after: last, ledger, &actions)
+            catchUp(index, from: last, ledger: &ledger, actions: &actions)
         case .truncate(let place):
             actions.append(.send(connection, .truncate(place)))
-            sendHistory(index, after: place, ledger, &actions)
+            catchUp(index, from: place, ledger: &ledger, actions: &actions)
         case .snapshot:
             startDump(index, holding: last, &ledger, &actions)
         case .readLog:
-            learners[index].stage = .readingLog(last, rounds: 1, gathered: [])
-            // From one before, so that the answer shows whether the learner's last one is ours.
-            readLog(
-                index,
-                after: Zxid(rawValue: last.rawValue - 1),
-                ledger: &ledger,
-                actions: &actions
+            learners[index].stage = .searching(last)
+            readLog(index, after: last, ledger: &ledger, actions: &actions)
+        }
+    }
+
+    // MARK: - Catching up
+
+    /// Sends what follows `position` as long as there is room: from memory, else from the log on
+    /// disk. At the end, what is outstanding and NEWLEADER; from there on the learner gets every
+    /// proposal as it is made. The end is one step, so that nothing can fall in between.
+    private mutating func catchUp(
+        _ index: Int,
+        from position: Zxid,
+        ledger: inout Ledger,
+        actions: inout [ZabAction]
+    ) {
+        var position = position
+        let end = historyEnd(ledger)
+        let history = history(ledger)
+        var place = history.lastIndex(upTo: position) + 1
+        while position < end {
+            guard learners[index].output.hasRoom else {
+                learners[index].stage = .catchingUp(position, isReading: false)
+                return
+            }
+            // Whether the first in memory is the next one nobody knows.
+            guard place > 0, place < history.count else {
+                learners[index].stage = .catchingUp(position, isReading: true)
+                return readLog(index, after: position, ledger: &ledger, actions: &actions)
+            }
+            position = sendCommitted(history[place], to: index, &actions)
+            place += 1
+        }
+        if stage == .broadcasting, !learners[index].isObserver {
+            for proposal in ledger.tail {
+                transmit(.proposal(proposal), proposal.bytes.count, to: index, &actions)
+            }
+        }
+        learners[index].stage = .finishing
+        actions.append(
+            .send(
+                learners[index].connection,
+                .newLeader(epoch: epoch, configuration: ledger.configuration.text)
             )
+        )
+    }
+
+    private mutating func sendCommitted(
+        _ proposal: Proposal,
+        to index: Int,
+        _ actions: inout [ZabAction]
+    ) -> Zxid {
+        transmit(.proposal(proposal), proposal.bytes.count, to: index, &actions)
+        transmit(.commit(proposal.zxid), 0, to: index, &actions)
+        return proposal.zxid
+    }
+
+    mutating func transmit(
+        _ message: LearnerMessage,
+        _ bytes: Int,
+        to index: Int,
+        _ actions: inout [ZabAction]
+    ) {
+        let connection = learners[index].connection
+        actions.append(.send(connection, message))
+        if learners[index].output.send(bytes: bytes) { actions.append(.reportDrained(connection)) }
+    }
+
+    mutating func drained(
+        _ connection: ConnectionID,
+        ledger: inout Ledger,
+        now: Instant,
+        actions: inout [ZabAction]
+    ) {
+        guard let index = index(connection) else { return }
+        if learners[index].output.drained() { actions.append(.reportDrained(connection)) }
+        switch learners[index].stage {
+        case .dumping:
+            learners[index].deadline = now + ledger.configuration.learnerPatience
+        case .catchingUp(let position, isReading: false):
+            // A long way is no silence of the learner's.
+            learners[index].deadline = now + ledger.configuration.learnerPatience
+            catchUp(index, from: position, ledger: &ledger, actions: &actions)
+        case .connected, .introduced, .offered, .described, .searching, .catchingUp, .finishing,
+            .synced:
+            break
         }
     }
 
@@ -121,81 +199,38 @@ extension Leadership {
         )
     }
 
+    /// Nil: the log does not hold what was asked to be followed.
     mutating func logRead(
         _ index: Int,
         _ proposals: [Proposal]?,
-        isComplete: Bool,
         ledger: inout Ledger,
         actions: inout [ZabAction]
     ) {
-        guard case .readingLog(let last, let rounds, var gathered) = learners[index].stage else {
+        let connection = learners[index].connection
+        var position: Zxid
+        switch learners[index].stage {
+        case .searching(let last):
+            // So the learner's log is a part of ours.
+            guard proposals != nil else {
+                return startDump(index, holding: last, &ledger, &actions)
+            }
+            actions.append(.send(connection, .diff(historyEnd(ledger))))
+            position = last
+        case .catchingUp(let sent, isReading: true):
+            // It has been purged meanwhile. What the learner got is good: it comes again.
+            guard proposals?.isEmpty == false else {
+                return drop(index, "the log does not reach back to \(sent) any more", &actions)
+            }
+            position = sent
+        case .connected, .introduced, .offered, .described, .dumping, .catchingUp, .finishing,
+            .synced:
             return
         }
         let end = historyEnd(ledger)
-        gathered += (proposals ?? []).filter {
-            $0.zxid > (gathered.last?.zxid ?? .none) && $0.zxid <= end
+        for proposal in proposals ?? [] where proposal.zxid > position && proposal.zxid <= end {
+            position = sendCommitted(proposal, to: index, &actions)
         }
-        let history = history(ledger)
-        guard proposals != nil, isComplete, gathered.first?.zxid == last,
-            let reached = gathered.last?.zxid
-        else { return startDump(index, holding: last, &ledger, &actions) }
-        let place = history.lastIndex(upTo: reached)
-        guard reached == end || place >= 0 && history[place].zxid == reached else {
-            // Meanwhile the committed log has moved on: read what lies between.
-            guard rounds < Self.logReadLimitRounds else {
-                return startDump(index, holding: last, &ledger, &actions)
-            }
-            learners[index].stage = .readingLog(last, rounds: rounds + 1, gathered: gathered)
-            return readLog(index, after: reached, ledger: &ledger, actions: &actions)
-        }
-        let connection = learners[index].connection
-        actions.append(.send(connection, .diff(end)))
-        for proposal in gathered.dropFirst() {
-            actions.append(.send(connection, .proposal(proposal)))
-            actions.append(.send(connection, .commit(proposal.zxid)))
-        }
-        sendHistory(index, after: reached, ledger, &actions)
-    }
-
-    /// The rest of the history, then what is outstanding, then NEWLEADER; from here on the learner
-    /// gets every proposal as it is made. One step, so that nothing can fall in between.
-    private mutating func sendHistory(
-        _ index: Int,
-        after: Zxid,
-        _ ledger: Ledger,
-        _ actions: inout [ZabAction]
-    ) {
-        for message in following(after, ledger, isObserver: learners[index].isObserver) {
-            actions.append(.send(learners[index].connection, message))
-        }
-        finish(index, ledger, &actions)
-    }
-
-    private func following(
-        _ after: Zxid,
-        _ ledger: Ledger,
-        isObserver: Bool
-    ) -> [LearnerMessage] {
-        var messages: [LearnerMessage] = []
-        let history = history(ledger)
-        for place in (history.lastIndex(upTo: after) + 1)..<history.count {
-            messages.append(.proposal(history[place]))
-            messages.append(.commit(history[place].zxid))
-        }
-        if stage == .broadcasting, !isObserver {
-            for proposal in ledger.tail { messages.append(.proposal(proposal)) }
-        }
-        return messages
-    }
-
-    private mutating func finish(_ index: Int, _ ledger: Ledger, _ actions: inout [ZabAction]) {
-        learners[index].stage = .finishing
-        actions.append(
-            .send(
-                learners[index].connection,
-                .newLeader(epoch: epoch, configuration: ledger.configuration.text)
-            )
-        )
+        catchUp(index, from: position, ledger: &ledger, actions: &actions)
     }
 
     // MARK: - Snapshots
@@ -215,14 +250,9 @@ extension Leadership {
             while !ledger.tail.isEmpty { _ = ledger.deliverNext(actions: &actions) }
         }
         let connection = learners[index].connection
-        learners[index].stage = .dumping
+        learners[index].stage = .dumping(ledger.lastDelivered)
         actions.append(.send(connection, .snapshot(ledger.lastDelivered)))
         actions.append(.startSnapshot(connection))
-        learners[index].backlog = following(
-            ledger.lastDelivered,
-            ledger,
-            isObserver: learners[index].isObserver
-        )
     }
 
     mutating func snapshotSlice(
@@ -232,23 +262,21 @@ extension Leadership {
         now: Instant,
         actions: inout [ZabAction]
     ) {
-        guard let index = index(connection), learners[index].stage == .dumping else { return }
+        guard let index = index(connection), case .dumping = learners[index].stage else { return }
         // A long dump is no silence of the learner's.
-        learners[index].deadline =
-            now + (ledger.configuration.initTimeout + ledger.configuration.syncTimeout)
-        actions.append(.send(connection, .snapshotSlice(bytes)))
+        learners[index].deadline = now + ledger.configuration.learnerPatience
+        transmit(.snapshotSlice(bytes), bytes.count, to: index, &actions)
     }
 
     mutating func snapshotEnd(
         _ connection: ConnectionID,
-        ledger: Ledger,
+        ledger: inout Ledger,
         actions: inout [ZabAction]
     ) {
-        guard let index = index(connection), learners[index].stage == .dumping else { return }
+        guard let index = index(connection), case .dumping(let zxid) = learners[index].stage else {
+            return
+        }
         actions.append(.send(connection, .snapshotEnd))
-        for message in learners[index].backlog { actions.append(.send(connection, message)) }
-        learners[index].backlog = []
-        learners[index].backlogBytes = 0
-        finish(index, ledger, &actions)
+        catchUp(index, from: zxid, ledger: &ledger, actions: &actions)
     }
 }

@@ -14,6 +14,8 @@ package enum ZabInput: Sendable {
     case learnerConnected(ConnectionID)
     case fromLearner(ConnectionID, LearnerMessage)
     case learnerDisconnected(ConnectionID)
+    /// The answer to `.reportDrained`.
+    case learnerDrained(ConnectionID)
     // …and from the learner. `leaderDisconnected` also says that a connection could not be made.
     case leaderConnected(ConnectionID)
     case fromLeader(ConnectionID, LearnerMessage)
@@ -47,7 +49,7 @@ package enum ZabInput: Sendable {
     /// ``ZabPeer/takesProposals`` is true again. Answered by the end of leading, or by
     /// `.handOverGivenUp`.
     case handOver
-    /// A piece of the dump asked for by `.startSnapshot`.
+    /// A piece of the dump asked for by `.startSnapshot`; only while ``ZabPeer/hasRoom(for:)``.
     case snapshotSlice(ConnectionID, [UInt8])
     case snapshotEnd(ConnectionID)
 }
@@ -59,6 +61,9 @@ package enum ZabAction: Hashable, Sendable {
     case connectToLeader(ServerID)
     case send(ConnectionID, LearnerMessage)
     case close(ConnectionID, reason: String)
+    /// Say `.learnerDrained` once little of what was sent to this learner before this waits in the
+    /// process any more, at once if that is so already.
+    case reportDrained(ConnectionID)
 
     case append([Proposal])
     case storeEpoch(EpochKind, Int64)

@@ -48,6 +48,7 @@ package struct ZabPeer: Sendable {
     /// Lower in tests.
     var plannedCounter = Leadership.plannedCounter
     var lastUsableCounter = Leadership.lastCounter
+    var learnerWindowBytes = OutputCredit.windowBytes
 
     /// `recent`: the newest logged transactions, oldest first, ending with `lastLoggedZxid`.
     package init(
@@ -153,7 +154,7 @@ package struct ZabPeer: Sendable {
         case .logRead: _ = ledger.logReads.popFirst()
         case .snapshotSlice, .snapshotEnd, .propose, .start, .wake, .electionConnected,
             .electionDisconnected, .notification, .fromLeader, .leaderDisconnected, .persisted,
-            .epochStored, .diskFull, .confirmLeadership, .handOver:
+            .epochStored, .diskFull, .confirmLeadership, .handOver, .learnerDrained:
             break
         }
     }
@@ -192,7 +193,7 @@ package struct ZabPeer: Sendable {
         case .truncated, .snapshotInstalled, .installRefused, .truncationRefused:
             preconditionFailure("the database was rebuilt under an election")
         case .start, .fromLeader, .leaderDisconnected, .persisted, .epochStored, .diskFull,
-            .propose, .confirmLeadership, .handOver, .snapshotSlice,
+            .propose, .confirmLeadership, .handOver, .learnerDrained, .snapshotSlice,
             .snapshotEnd:
             break
         }
@@ -252,17 +253,11 @@ package struct ZabPeer: Sendable {
             )
         case .diskFull:
             leadership.handOverIfDue(ledger, now, &actions)
-        case .logRead(let proposals, let isComplete):
+        case .logRead(let proposals, _):
             guard let connection = ledger.logReads.popFirst(),
                 let index = leadership.index(connection)
             else { break }
-            leadership.logRead(
-                index,
-                proposals,
-                isComplete: isComplete,
-                ledger: &ledger,
-                actions: &actions
-            )
+            leadership.logRead(index, proposals, ledger: &ledger, actions: &actions)
         case .snapshotSlice(let connection, let bytes):
             leadership.snapshotSlice(
                 connection,
@@ -272,7 +267,9 @@ package struct ZabPeer: Sendable {
                 actions: &actions
             )
         case .snapshotEnd(let connection):
-            leadership.snapshotEnd(connection, ledger: ledger, actions: &actions)
+            leadership.snapshotEnd(connection, ledger: &ledger, actions: &actions)
+        case .learnerDrained(let connection):
+            leadership.drained(connection, ledger: &ledger, now: now, actions: &actions)
         case .notification(let sender, let notification):
             answer(sender, notification, .leading, &actions)
         case .leaderConnected(let connection):
@@ -341,6 +338,7 @@ package struct ZabPeer: Sendable {
         case .logRead: _ = ledger.logReads.popFirst()
         case .start, .electionConnected, .electionDisconnected, .fromLearner,
             .learnerDisconnected, .diskFull, .propose, .confirmLeadership, .handOver,
+            .learnerDrained,
             .snapshotSlice, .snapshotEnd:
             break
         }
@@ -405,6 +403,7 @@ package struct ZabPeer: Sendable {
             now: now,
             predecessor: lastLeader,
             plannedCounter: plannedCounter,
+            windowBytes: learnerWindowBytes,
             lastUsableCounter: lastUsableCounter
         )
         for learner in early {

@@ -7,6 +7,11 @@ extension ZabPeer {
         guard case .leading(let leadership) = phase else { return nil }
         return leadership
     }
+    /// Whether slices of a dump for this learner are wanted: else they would only wait in memory. True
+    /// for one that is gone.
+    package func hasRoom(for learner: ConnectionID) -> Bool {
+        leadership?.learners.first { $0.connection == learner }?.output.hasRoom ?? true
+    }
     /// The zxid of the next proposal; valid while leading.
     package var nextZxid: Zxid { lastProposed.next }
     package var lastProposed: Zxid {

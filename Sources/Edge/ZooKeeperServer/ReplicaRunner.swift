@@ -191,6 +191,7 @@ final class ReplicaRunner {
         case .connectToLeader(let leader): peers?.quorum.connect(toLeader: leader)
         case .send(let id, let message): peers?.quorum.send(message, to: id)
         case .close(let id, let reason): peers?.quorum.close(id, reason)
+        case .reportDrained(let id): peers?.quorum.reportDrained(id)
         }
     }
 

@@ -25,6 +25,7 @@ final class LearnerConnection: ChannelInboundHandler {
     private var output = JuteWriter()
     private var isDirty = false
     private var isPaused = false
+    private var isDrainAwaited = false
     private(set) var address = "?"
 
     /// What may wait for a peer that does not read before it is given up. A snapshot is sent in slices
@@ -58,6 +59,12 @@ final class LearnerConnection: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         decoder.append(Array(unwrapInboundIn(data).readableBytesView))
         decodeMessages()
+    }
+
+    /// What was sent has left, but for a little.
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        answerDrained()
+        port.finishTurn()
     }
 
     func channelReadComplete(context: ChannelHandlerContext) { port.finishTurn() }
@@ -97,8 +104,23 @@ final class LearnerConnection: ChannelInboundHandler {
         port.markDirty(self)
     }
 
+    /// Asked at the next flush, when all that was sent before has been handed to the channel.
+    func reportDrained() {
+        isDrainAwaited = true
+        guard !isDirty else { return }
+        isDirty = true
+        port.markDirty(self)
+    }
+
+    private func answerDrained() {
+        guard isDrainAwaited, let context, context.channel.isWritable else { return }
+        isDrainAwaited = false
+        port.drained(self)
+    }
+
     func flush() {
         isDirty = false
+        defer { answerDrained() }
         guard let context, !output.bytes.isEmpty else { return }
         var buffer = context.channel.allocator.buffer(capacity: output.bytes.count)
         buffer.writeBytes(output.bytes)

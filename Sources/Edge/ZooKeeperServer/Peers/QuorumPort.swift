@@ -106,7 +106,13 @@ final class QuorumPort {
         connection.close(reason)
     }
 
+    func reportDrained(_ id: ConnectionID) { connections[id]?.reportDrained() }
+
     // MARK: What connections say
+
+    func drained(_ connection: LearnerConnection) {
+        runner.receive(.learnerDrained(connection.id))
+    }
 
     func accepted(_ connection: LearnerConnection) {
         connections[connection.id] = connection
