@@ -17,6 +17,8 @@ struct MountWorkload {
     private(set) var lastRead = 0
     private(set) var calls = 0
     private(set) var failures = 0
+    /// Calls that wrote, and were answered well.
+    private(set) var writes = 0
     private var processes: [Process] = [.init(), .init(), .init()]
     private var requests: [FileRequestID: Int] = [:]
     private var lastRequest: UInt64 = 0
@@ -54,17 +56,14 @@ struct MountWorkload {
         }
     }
 
-    init(number: Int, seed: UInt64) {
+    init(number: Int, seed: UInt64, now: ClockReading) {
         self.number = number
         var settings = MountSettings()
         settings.randomSeed = seed
         settings.hold = .seconds(10)
         tree = MountedTree(
             settings: settings,
-            now: ClockReading(
-                instant: Instant(nanoseconds: 0),
-                timestamp: Timestamp(rawValue: 0)
-            )
+            now: now
         )
     }
 
@@ -243,8 +242,12 @@ struct MountWorkload {
 
     private mutating func acknowledge(_ purpose: Purpose) {
         switch purpose {
-        case .append(let line): appended.append(line)
-        case .overwrite(let value): acknowledgedWrite = max(acknowledgedWrite, value)
+        case .append(let line):
+            writes += 1
+            appended.append(line)
+        case .overwrite(let value):
+            writes += 1
+            acknowledgedWrite = max(acknowledgedWrite, value)
         case .read: break
         }
     }

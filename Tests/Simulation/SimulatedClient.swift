@@ -3,13 +3,16 @@ internal import ZnodeFS
 internal import ZooKeeperModel
 
 /// One client of the simulated ensemble: a session, and what uses it.
-struct SimulatedClient {
+final class SimulatedClient {
     let index: Int
     var session: ClientSession
+    var clock: HostClock
     /// The network's number of each attempt's connection, once there is one.
     var connections: [ConnectionAttempt: UInt64] = [:]
     var plannedWake: Instant?
     var stopsWorking = false
+    /// It lost its connection when nothing had gone wrong for a while.
+    var wasLostWhileSettled = false
     /// Of the last `.connected`; none after an expiry.
     var sessionID: SessionID?
     var random: SimulationRandom
@@ -22,11 +25,12 @@ struct SimulatedClient {
         index: Int,
         isMount: Bool,
         serverCount: Int,
+        clock: HostClock,
         random: SimulationRandom,
         now: Instant
     ) {
         self.index = index
-        self.random = random
+        self.clock = clock
         var own = random
         session = ClientSession(
             configuration: ClientConfiguration(
@@ -36,10 +40,14 @@ struct SimulatedClient {
                 sessionTimeout: .milliseconds(2000 + own.below(4000)),
                 seed: own.next()
             ),
-            now: now
+            now: clock.reading(at: now).instant
         )
         if isMount {
-            mount = MountWorkload(number: index, seed: own.next())
+            mount = MountWorkload(
+                number: index,
+                seed: own.next(),
+                now: clock.reading(at: now)
+            )
         } else {
             workload = Workload(number: index, random: own.split())
         }

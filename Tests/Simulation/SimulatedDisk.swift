@@ -103,6 +103,21 @@ package final class SimulatedDisk {
         }
     }
 
+    package var fileNames: [String] {
+        names.keys.filter { names[$0].flatMap { $0 } != nil }.sorted()
+    }
+
+    /// As the running system sees it; 0 where there is no such file.
+    package func size(of file: String) -> Int {
+        guard case .some(.some(let number)) = names[file] else { return 0 }
+        return files[number]?.size ?? 0
+    }
+
+    /// Other files take all but so many of the bytes that are left.
+    package func fill(leaving bytes: Int) {
+        capacityBytes = files.values.reduce(0) { $0 + $1.size } + bytes
+    }
+
     /// An independent disk in the same state.
     package func copy() -> SimulatedDisk {
         let other = SimulatedDisk()

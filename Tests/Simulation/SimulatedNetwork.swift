@@ -13,11 +13,23 @@ package enum Host: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
+/// One direction between two hosts.
+package struct Route: Hashable, Sendable {
+    package let from: Host
+    package let to: Host
+    package init(from: Host, to: Host) {
+        self.from = from
+        self.to = to
+    }
+}
+
 /// Connections that keep the order of bytes within one direction and nothing else: messages take
-/// their time, hosts can be cut off from one another, connections can be reset.
+/// their time, routes can be blocked, connections can be reset.
 ///
-/// A cut is noticed as on a real network: what is sent is lost with the connection, and both ends
-/// hear of the end later (a reset) or never from the network (a host that is down).
+/// A blocked route loses nothing: the sender's system sends again until the route is free or the
+/// connection is given up. So what is sent meanwhile waits and arrives late, as on a real network,
+/// and neither end hears of it. A reset is the other kind of loss: all under way is gone, and both
+/// ends hear of it in their own time.
 package struct SimulatedNetwork: Sendable {
     package struct Connection: Sendable {
         package let number: UInt64
@@ -28,20 +40,29 @@ package struct SimulatedNetwork: Sendable {
     }
     package private(set) var connections: [UInt64: Connection] = [:]
     private var lastNumber: UInt64 = 0
-    /// Pairs that cannot reach each other, smaller host first in their printed order.
-    private var cuts: Set<[String]> = []
+    /// How many cuts block each route.
+    private var blocks: [Route: Int] = [:]
+    /// When the last notification of each election link arrives.
+    private var linkArrival: [Route: Instant] = [:]
     private var random: SimulationRandom
     package var delayNanoseconds: ClosedRange<Int64> = 50_000...2_000_000
 
     package init(random: SimulationRandom) { self.random = random }
 
+    /// Whether bytes get from one to the other.
+    package func isOpen(_ route: Route) -> Bool { blocks.isEmpty || blocks[route] == nil }
+
+    /// Whether a connection can be made.
     package func canReach(_ one: Host, _ other: Host) -> Bool {
-        !cuts.contains([one.description, other.description].sorted())
+        isOpen(Route(from: one, to: other)) && isOpen(Route(from: other, to: one))
     }
-    package mutating func cut(_ one: Host, _ other: Host) {
-        cuts.insert([one.description, other.description].sorted())
+
+    package mutating func block(_ route: Route) { blocks[route, default: 0] += 1 }
+
+    package mutating func unblock(_ route: Route) {
+        guard let count = blocks[route] else { return }
+        blocks[route] = count > 1 ? count - 1 : nil
     }
-    package mutating func healAll() { cuts.removeAll() }
 
     package mutating func open(from: Host, to: Host, now: Instant) -> UInt64 {
         lastNumber += 1
@@ -60,14 +81,23 @@ package struct SimulatedNetwork: Sendable {
         sentBy sender: Host,
         now: Instant
     ) -> Instant? {
-        guard var connection = connections[number] else { return nil }
+        guard let connection = connections[number] else { return nil }
         let direction = connection.from == sender ? 0 : 1
         let arrival = max(
             connection.arrival[direction],
             now + random.duration(delayNanoseconds)
         )
-        connection.arrival[direction] = arrival
-        connections[number] = connection
+        connections[number]?.arrival[direction] = arrival
+        return arrival
+    }
+
+    /// When a notification sent now over an election link arrives.
+    package mutating func arrival(on route: Route, now: Instant) -> Instant {
+        let arrival = max(
+            linkArrival[route, default: now],
+            now + random.duration(delayNanoseconds)
+        )
+        linkArrival[route] = arrival
         return arrival
     }
 

@@ -2,8 +2,8 @@ internal import Journal
 internal import Replication
 internal import Zab
 internal import ZooKeeperModel
-internal import Znodes
 internal import ZooKeeperWire
+internal import Znodes
 
 /// One server of the simulated ensemble: the same replica and journal as in production, over a disk
 /// that forgets what was not synced.
@@ -11,30 +11,70 @@ struct SimulatedServer {
     let index: Int
     let id: ServerID
     var disk: SimulatedDisk
+    var clock: HostClock
     var process: ServerProcess?
     /// How often it was started; inputs meant for an earlier life are dropped.
     var life = 0
+    /// What its disk really holds.
+    var log = LogView()
 
-    init(index: Int, disk: SimulatedDisk) {
+    // Faults that are on.
+    /// The process dies after so many more actions: in the middle of what one input leads to.
+    var actionsToLive: (count: Int, kind: Death)?
+    /// The next batch for the disk takes this long.
+    var stall: Duration?
+    var isDiskFull = false
+    /// A leader's tree that is being written.
+    var installing: Zxid?
+    /// A call to the disk was made to fail: the process may stop because of it.
+    var isDiskFailing = false
+    /// Its disk has lost what it had promised; it has not caught up since.
+    var isImpaired = false
+
+    enum Death: Hashable, Sendable { case powerLoss, kill }
+
+    init(index: Int, disk: SimulatedDisk, clock: HostClock) {
         self.index = index
         id = ServerID(rawValue: Int64(index + 1))
         self.disk = disk
+        self.clock = clock
     }
 }
 
 /// What a server has in memory: gone with a crash.
-struct ServerProcess {
+final class ServerProcess {
     var replica: Replica
     let journal: Journal
     /// Frames of clients, by connection.
     var clients: [ConnectionID: ClientStream] = [:]
-    /// Learner connections by their network number, seen from this end.
-    var peers: Set<UInt64> = []
     var pendingStorage: [StorageRequest] = []
     /// Waits for the requests before it.
     var pendingTruncation: Zxid?
     var storageUnderWay: StorageWork?
     var plannedWake: Instant?
+
+    /// Inputs that came of the actions being carried out: they wait until those are done.
+    var inbox: [ReplicaInput] = []
+    var isHandling = false
+    /// What a planted bug remembers.
+    var bug: BugState
+
+    // For checkers and coverage.
+    var seenRole = ZabRole.looking
+    var seenZxid = Zxid.zero
+    /// How it is being brought up to date.
+    var synchronization: ProtocolPhase?
+    var hasLeader = false
+    var sessionMoves = 0
+    /// The last session's end that this leader proposed because of silence.
+    var lastExpiry = Zxid.zero
+    var phases: Set<ProtocolPhase> = []
+
+    init(replica: Replica, journal: Journal, bug: BugState) {
+        self.replica = replica
+        self.journal = journal
+        self.bug = bug
+    }
 
     struct ClientStream {
         var decoder: FrameDecoder
@@ -46,6 +86,17 @@ struct ServerProcess {
     enum StorageWork {
         case requests([StorageRequest])
         case truncate(Zxid)
+    }
+
+    var isServing: Bool { seenRole.isServing }
+}
+
+extension ZabRole {
+    var isServing: Bool {
+        switch self {
+        case .looking, .preparing: false
+        case .leading, .following, .observing: true
+        }
     }
 }
 

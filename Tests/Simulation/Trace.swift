@@ -12,6 +12,12 @@ package struct Trace: Sendable {
 
     package init(keepsAll: Bool) { self.keepsAll = keepsAll }
 
+    /// For the reader alone, who asked for all lines: the digest does not count it, since making it
+    /// costs more than all the rest.
+    package mutating func addDetail(_ line: @autoclosure () -> String) {
+        if keepsAll { lines.append(line()) }
+    }
+
     package mutating func add(_ line: String) {
         for byte in line.utf8 { digest = (digest ^ UInt64(byte)) &* 0x100_0000_01B3 }
         digest = (digest ^ 10) &* 0x100_0000_01B3

@@ -13,6 +13,11 @@ internal import ZooKeeperModel
 ///   acknowledged writes.
 /// - It watches the counter: the event comes before any reply that shows the change.
 /// - It holds an ephemeral.
+/// - It creates, writes, deletes and reads a few znodes that all clients share: the history from which
+///   ``Linearizability`` judges.
+/// - It takes numbers from the ensemble by sequential creates: never one twice, never a smaller one.
+/// - The zxids of its answers never go back, and a write's is above those of all writes, of whatever
+///   client, that were answered before it was asked for.
 struct Workload: Sendable {
     let number: Int
     var random: SimulationRandom
@@ -26,7 +31,19 @@ struct Workload: Sendable {
     private(set) var lost = 0
     /// The newest change this client has seen, by path: it must not see an older one.
     private var seen: [ZnodePath: Zxid] = [:]
-    private var pending: [RequestToken: Step] = [:]
+    private var pending: [RequestToken: Pending] = [:]
+    /// What was asked of the shared znodes.
+    private(set) var history: [History.Operation] = []
+    private(set) var writes = 0
+    /// The zxid of the newest answer.
+    private var lastZxid = Zxid.zero
+    /// The greatest number it was given.
+    private var lastSequence = -1
+    private var sharedWrites = 0
+    /// What it last heard of each shared znode's version.
+    private var sharedVersions: [String: Int32] = [:]
+    /// Its ephemeral was created in the present session.
+    private(set) var hasEphemeral = false
     private var lastToken: UInt64 = 0
     /// The version of the counter on which a watch was set, until its event comes.
     private var watchedVersion: Int32?
@@ -43,6 +60,34 @@ struct Workload: Sendable {
         case ephemeral
         case multi(ZnodePath, [UInt8])
         case sync
+        case shared(Int)
+        /// The sync before the read that is this operation of the history.
+        case sharedSync(Int)
+        case sequential
+    }
+
+    /// What everybody knew when a request was made.
+    struct Moment: Sendable {
+        var nanoseconds: Int64
+        /// The greatest zxid of an acknowledged write, and the greatest number given out.
+        var writtenZxid: Zxid
+        var sequence: Int
+        var session: Int64
+    }
+
+    private struct Pending {
+        var step: Step
+        var moment: Moment
+    }
+
+    /// What an answer leads to.
+    struct Outcome {
+        var next: (RequestToken, Operation)?
+        var failure: String?
+        /// It was a write, with this zxid.
+        var written: Zxid?
+        /// It was given this number.
+        var sequence: Int?
     }
 
     init(number: Int, random: SimulationRandom) {
@@ -53,14 +98,78 @@ struct Workload: Sendable {
     static let counter: ZnodePath = "/counter"
     var register: ZnodePath { ZnodePath("/register-\(number)") }
     var pendingCount: Int { pending.count }
+    static let sharedCount = 3
 
-    /// The next operation, or nil where enough is under way.
-    mutating func next() -> (RequestToken, Operation)? {
-        guard pending.count < 6 else { return nil }
+    /// The next operations, none where enough is under way.
+    mutating func next(at moment: Moment) -> [(RequestToken, Operation)] {
+        guard pending.count < 6 else { return [] }
+        switch random.below(10) {
+        case 0, 1, 2: return nextShared(at: moment)
+        case 3 where random.chance(1, in: 4):
+            return [
+                submit(
+                    .sequential,
+                    .create(
+                        CreateRequest(
+                            path: "/q-",
+                            data: nil,
+                            mode: .persistentSequential
+                        )
+                    ),
+                    moment
+                )
+            ]
+        default: return nextOwn(at: moment).map { [$0] } ?? []
+        }
+    }
+
+    private mutating func nextShared(at moment: Moment) -> [(RequestToken, Operation)] {
+        let key = "/s\(random.below(Self.sharedCount))"
+        let path = ZnodePath(key)
+        let call: History.Call
+        let operation: Operation
+        sharedWrites += 1
+        // Unique among all clients.
+        let value = sharedWrites * 100 + number
+        let version = random.chance(1, in: 2) ? sharedVersions[key] : nil
+        switch random.below(8) {
+        case 0, 1:
+            call = .create(value: value)
+            operation = .create(CreateRequest(path: path, data: Self.bytes(value)))
+        case 2, 3, 4:
+            call = .write(value: value, version: version)
+            operation = .setData(path, data: Self.bytes(value), version: version ?? -1)
+        case 5:
+            call = .delete(version: version)
+            operation = .delete(path, version: version ?? -1)
+        default:
+            call = .read
+            operation = .getData(path, watch: false)
+        }
+        let index = history.count
+        history.append(
+            History.Operation(
+                called: moment.nanoseconds,
+                returned: nil,
+                client: number,
+                session: moment.session,
+                key: key,
+                call: call,
+                outcome: .lost
+            )
+        )
+        let request = submit(.shared(index), operation, moment)
+        guard call == .read else { return [request] }
+        // Both go over one connection, or are lost with it.
+        let sync = submit(.sharedSync(index), .sync(path), moment)
+        return [sync, request]
+    }
+
+    private mutating func nextOwn(at moment: Moment) -> (RequestToken, Operation)? {
         if prepared < 2 {
             let path = prepared == 0 ? register : Self.counter
             prepared += 1
-            return submit(.prepare, .create(CreateRequest(path: path, data: Self.bytes(0))))
+            return submit(.prepare, .create(CreateRequest(path: path, data: Self.bytes(0))), moment)
         }
         switch random.below(10) {
         case 0, 1:
@@ -69,25 +178,29 @@ struct Workload: Sendable {
             let data = Self.bytes(creates)
             return submit(
                 .create(path, data),
-                .create(CreateRequest(path: path, data: data))
+                .create(CreateRequest(path: path, data: data)),
+                moment
             )
         case 2, 3:
             registerSent += 1
             return submit(
                 .register(registerSent),
-                .setData(register, data: Self.bytes(registerSent), version: -1)
+                .setData(register, data: Self.bytes(registerSent), version: -1),
+                moment
             )
-        case 4, 5: return submit(.readCounter, .getData(Self.counter, watch: true))
+        case 4, 5: return submit(.readCounter, .getData(Self.counter, watch: true), moment)
         case 6:
             return submit(
                 .readRegister(register, isOwn: true, atLeast: registerAcknowledged),
-                .getData(register, watch: false)
+                .getData(register, watch: false),
+                moment
             )
         case 7:
             let other = ZnodePath("/register-\(random.below(4))")
             return submit(
                 .readRegister(other, isOwn: other == register, atLeast: 0),
-                .getData(other, watch: false)
+                .getData(other, watch: false),
+                moment
             )
         case 8:
             creates += 1
@@ -104,7 +217,8 @@ struct Workload: Sendable {
                             data: data
                         )
                     ),
-                ])
+                ]),
+                moment
             )
         default:
             if random.chance(1, in: 2) {
@@ -116,20 +230,22 @@ struct Workload: Sendable {
                             data: nil,
                             mode: .ephemeral
                         )
-                    )
+                    ),
+                    moment
                 )
             }
-            return submit(.sync, .sync("/"))
+            return submit(.sync, .sync("/"), moment)
         }
     }
 
     private mutating func submit(
         _ step: Step,
-        _ operation: Operation
+        _ operation: Operation,
+        _ moment: Moment
     ) -> (RequestToken, Operation) {
         lastToken += 1
         let token = RequestToken(rawValue: lastToken)
-        pending[token] = step
+        pending[token] = Pending(step: step, moment: moment)
         return (token, operation)
     }
 
@@ -138,26 +254,112 @@ struct Workload: Sendable {
         bytes.flatMap { Int(String(decoding: $0, as: UTF8.self)) }
     }
 
-    /// Takes an answer; returns what to ask next because of it, and what is wrong with it.
+    /// Takes an answer; what to ask next because of it, and what is wrong with it.
     mutating func completed(
         _ token: RequestToken,
-        _ result: Result<Response, ErrorCode>
-    ) -> (next: (RequestToken, Operation)?, failure: String?) {
-        guard let step = pending.removeValue(forKey: token) else {
-            return (nil, "client \(number) got an answer to \(token.rawValue) twice")
+        _ result: Result<Response, ErrorCode>,
+        _ zxid: Zxid,
+        at moment: Moment
+    ) -> Outcome {
+        guard let entry = pending.removeValue(forKey: token) else {
+            return Outcome(
+                failure: "client \(number) got an answer to \(token.rawValue) twice"
+            )
+        }
+        var outcome = Outcome()
+        if zxid != .none {
+            if zxid < lastZxid {
+                outcome.failure = "client \(number) was answered at \(zxid) after \(lastZxid)"
+                return outcome
+            }
+            lastZxid = zxid
         }
         switch result {
         case .success(let response):
             acknowledged += 1
-            return succeeded(step, response)
+            let (next, failure) = succeeded(entry.step, response, moment)
+            outcome.next = next
+            outcome.failure = failure
+            if isWrite(entry.step) {
+                writes += 1
+                outcome.written = zxid
+                if zxid <= entry.moment.writtenZxid {
+                    outcome.failure =
+                        "client \(number) wrote at \(zxid), after a write at"
+                        + " \(entry.moment.writtenZxid) had been answered"
+                }
+            }
+            if case .sequential = entry.step, case .createdWithStat(let path, _) = response {
+                outcome.sequence = given(path, entry.moment, &outcome)
+            }
         case .failure(let code):
-            return (nil, failed(step, code))
+            outcome.failure = failed(entry.step, code, moment)
+        }
+        return outcome
+    }
+
+    private func given(_ path: ZnodePath, _ moment: Moment, _ outcome: inout Outcome) -> Int? {
+        guard let sequence = Int(path.description.dropFirst("/q-".count)) else {
+            outcome.failure = "\(path) ends with no number"
+            return nil
+        }
+        if sequence <= moment.sequence {
+            outcome.failure =
+                "client \(number) was given \(sequence), after \(moment.sequence) had been given"
+        }
+        return sequence
+    }
+
+    /// The answer to an operation on a shared znode.
+    private mutating func answered(
+        _ index: Int,
+        _ outcome: History.Outcome?,
+        _ moment: Moment
+    ) -> String? {
+        guard let outcome else {
+            return "client \(number) got a wrong kind of answer to \(history[index].line)"
+        }
+        history[index].outcome = outcome
+        history[index].returned = moment.nanoseconds
+        // It may have waited for a connection, and for another session.
+        history[index].session = moment.session
+        let key = history[index].key
+        switch outcome {
+        case .created: sharedVersions[key] = 0
+        case .version(let version), .value(_, let version): sharedVersions[key] = version
+        case .deleted, .noNode: sharedVersions[key] = nil
+        case .nodeExists, .badVersion, .lost: break
+        }
+        return nil
+    }
+
+    private static func outcome(
+        of call: History.Call,
+        _ response: Response
+    ) -> History.Outcome? {
+        switch (call, response) {
+        case (.create, .createdWithStat): .created
+        case (.write, .stat(let stat)): .version(stat.version)
+        case (.delete, .empty): .deleted
+        case (.read, .data(let data, let stat)):
+            value(data).map { .value($0, version: stat.version) }
+        default: nil
+        }
+    }
+
+    private static func outcome(of code: ErrorCode) -> History.Outcome? {
+        switch code {
+        case .noNode: .noNode
+        case .nodeExists: .nodeExists
+        case .badVersion: .badVersion
+        default: nil
         }
     }
 
     private mutating func succeeded(
         _ step: Step,
-        _ response: Response
+        _ response: Response,
+        _ moment: Moment
     ) -> (next: (RequestToken, Operation)?, failure: String?) {
         switch (step, response) {
         case (.create(let path, let data), .createdWithStat(let made, let stat)):
@@ -186,7 +388,8 @@ struct Workload: Sendable {
                         Self.counter,
                         data: Self.bytes(value + 1),
                         version: stat.version
-                    )
+                    ),
+                    moment
                 ),
                 nil
             )
@@ -210,16 +413,31 @@ struct Workload: Sendable {
             acknowledgedCreates[path] = data
             acknowledgedCreates[path.appending("child")] = data
             return (nil, nil)
-        case (.prepare, _), (.ephemeral, _), (.sync, _): return (nil, nil)
+        case (.shared(let index), _):
+            return (
+                nil,
+                answered(index, Self.outcome(of: history[index].call, response), moment)
+            )
+        case (.ephemeral, _):
+            hasEphemeral = true
+            return (nil, nil)
+        case (.prepare, _), (.sync, _), (.sharedSync, _), (.sequential, _): return (nil, nil)
         default: return (nil, "client \(number) got \(response) for \(step)")
         }
     }
 
-    private mutating func failed(_ step: Step, _ code: ErrorCode) -> String? {
+    private mutating func failed(
+        _ step: Step,
+        _ code: ErrorCode,
+        _ moment: Moment
+    ) -> String? {
         if code == .connectionLoss || code == .sessionExpired {
             lost += 1
             if case .increment = step { lostIncrements += 1 }
             return nil
+        }
+        if case .shared(let index) = step {
+            return answered(index, Self.outcome(of: code), moment)
         }
         switch (step, code) {
         case (.increment, .badVersion), (.ephemeral, .nodeExists), (.prepare, .nodeExists),
@@ -249,5 +467,19 @@ struct Workload: Sendable {
     }
 
     /// A new session: it has no watches, and its reads may start anywhere after what was seen.
-    mutating func sessionRenewed() { watchedVersion = nil }
+    mutating func sessionRenewed() {
+        watchedVersion = nil
+        hasEphemeral = false
+    }
+}
+
+extension Workload {
+    /// Whether the success of this step is a transaction.
+    private func isWrite(_ step: Step) -> Bool {
+        switch step {
+        case .prepare, .create, .register, .increment, .ephemeral, .multi, .sequential: true
+        case .readCounter, .readRegister, .sync, .sharedSync: false
+        case .shared(let index): history[index].call != .read
+        }
+    }
 }

@@ -14,7 +14,7 @@ internal import ZooKeeperWire
 /// lines in its ``Trace``, byte for byte.
 ///
 /// A run has two phases. First faults: nothing wrong may happen, whatever is lost or late. Then all
-/// is healed: the right thing must happen soon. The checkers judge both (``Verdict``).
+/// is healed: the right thing must happen soon. The checkers judge both.
 package final class World {
     package let plan: SimulationPlan
     package internal(set) var trace: Trace
@@ -23,20 +23,44 @@ package final class World {
     package internal(set) var failures: [String] = []
     /// How often each part of the protocol was seen: DIFF, TRUNC, SNAP, elections, expiries…
     package internal(set) var coverage: [String: Int] = [:]
+    package internal(set) var faults = FaultCoverage()
+    package internal(set) var faultCount = 0
+    /// What clients asked and were told.
+    package internal(set) var history = History()
 
     var agenda = Agenda<WorldEvent>()
     var network: SimulatedNetwork
     var servers: [SimulatedServer] = []
     var clients: [SimulatedClient] = []
     var random: SimulationRandom
+    var commits = CommitChecker()
+    /// The greatest zxid of a write that was answered, and the greatest number given by a sequential
+    /// create.
+    var writtenZxid = Zxid.zero
+    var givenSequence = -1
+
     var faultsAreOn = true
+    /// From then on everything must go well: all was healed a while ago.
+    var isSettled = false
+    var armed: [ArmedFault] = []
+    var cuts: [Int: Cut] = [:]
+    var lastCut = 0
+    /// What waits at a blocked route, oldest first.
+    var stalled: [Route: [WorldEvent]] = [:]
+    /// Election links that a cut has broken.
+    var linksDown: Set<Route> = []
+    /// What came for hosts that stand still, oldest first.
+    var held: [Host: [WorldEvent]] = [:]
+
     /// A machine that asks to be woken at once, for ever, would stop the world's clock.
     private var eventsNow = 0
     /// Inputs to replicas so far. Their invariants cost as much as their trees are large, so they
     /// are checked after one in so many.
     var replicaInputs = 0
-    static let inputsBetweenChecks = 64
-    private static let eventsInOneInstant = 10_000
+    var clientInputs = 0
+    var mountInputs = 0
+    static let inputsBetweenChecks = 500
+    private static let eventsInOneInstant = 20_000
     /// How often each link was made, by the end that sees it and its peer.
     var linkGenerations: [[Int]]
 
@@ -50,30 +74,28 @@ package final class World {
             count: plan.serverCount
         )
         for index in 0..<plan.serverCount {
+            let disk = SimulatedDisk()
+            disk.ignoresSyncs = plan.planted?.ignoresSyncs ?? false
             servers.append(
-                SimulatedServer(index: index, disk: SimulatedDisk())
+                SimulatedServer(
+                    index: index,
+                    disk: disk,
+                    clock: HostClock(now: now, random: &random)
+                )
             )
         }
-        for server in servers { server.disk.ignoresSyncs = plan.planted == .neverSyncs }
         for index in 0..<plan.clientCount + plan.mountCount {
             clients.append(
                 SimulatedClient(
                     index: index,
                     isMount: index >= plan.clientCount,
                     serverCount: plan.serverCount,
+                    clock: HostClock(now: now, random: &random),
                     random: random.split(),
                     now: now
                 )
             )
         }
-    }
-
-    /// Wall clock and monotonic clock run together here; the epoch of the wall clock is arbitrary.
-    var reading: ClockReading {
-        ClockReading(
-            instant: now,
-            timestamp: Timestamp(rawValue: 1_600_000_000_000 + now.nanoseconds / 1_000_000)
-        )
     }
 
     func note(_ line: @autoclosure () -> String) {
@@ -92,10 +114,18 @@ package final class World {
         for index in servers.indices { startServer(index) }
         for index in clients.indices { startClient(index) }
         planNextFault()
-        let faultsEnd = now + plan.faultPhase
-        runUntil(faultsEnd)
+        runUntil(now + plan.faultPhase)
+        while faultCount < SimulationPlan.leastFaults, failures.isEmpty {
+            runUntil(now + .seconds(1))
+        }
         heal()
-        runUntil(now + plan.healedPhase)
+        runUntil(now + plan.healedPhase / 2)
+        isSettled = true
+        runUntil(now + plan.healedPhase / 2)
+        // The more work, the more there is to judge; what does not come at all is a failure.
+        for _ in 0..<12 where acknowledgedWrites < SimulationPlan.leastWrites {
+            runUntil(now + .seconds(5))
+        }
         for index in clients.indices { clients[index].stopsWorking = true }
         runUntil(now + plan.quietPhase)
         checkEnd()
@@ -106,7 +136,7 @@ package final class World {
             guard let (instant, event) = agenda.next() else { return }
             eventsNow = instant > now ? 0 : eventsNow + 1
             guard eventsNow < Self.eventsInOneInstant else {
-                fail("time stands still: \(event), \(deadlines(of: event))")
+                fail("time stands still: \(event)")
                 return
             }
             now = max(now, instant)
@@ -115,35 +145,46 @@ package final class World {
         now = max(now, end)
     }
 
-    private func deadlines(of event: WorldEvent) -> String {
-        guard case .clientWake(let index) = event else { return "" }
-        var text = "session \(clients[index].session.nextDeadline as Any)"
-        text += ", tree \(clients[index].mount?.tree.nextDeadline as Any)"
-        return text
-    }
-
-    private func handle(_ event: WorldEvent) {
+    /// What a host that stands still would get waits for it; what a blocked route carries waits
+    /// behind what waits there already.
+    func handle(_ event: WorldEvent) {
+        if !held.isEmpty, let host = process(for: event), held[host] != nil {
+            held[host]?.append(event)
+            return
+        }
+        if let route = route(of: event), !network.isOpen(route) {
+            stalled[route, default: []].append(event)
+            return
+        }
         switch event {
         case .serverWake(let index, let life): serverWake(index, life)
         case .storageDone(let index, let life): storageDone(index, life)
         case .restart(let index): startServer(index)
+        case .restartDead(let index):
+            if let (_, death) = servers[index].actionsToLive { stop(index, death) }
+            startServer(index)
         case .drained(let index, let life, let id): feed(index, life, .drained(id))
         case .learnerDrained(let index, let life, let id): feed(index, life, .learnerDrained(id))
         case .accepted(let number): accepted(number)
         case .opened(let number): opened(number)
-        case .refused(let host, let attempt): refused(host, attempt)
+        case .refused(let host, let attempt, let life): refused(host, attempt, life)
         case .bytes(let number, let receiver, let bytes): deliver(number, receiver, bytes)
         case .message(let number, let receiver, let message):
             deliver(number, receiver, message)
-        case .closed(let number, let host, let connection): closed(number, host, connection)
+        case .closed(let number, let host, let connection, _): closed(number, host, connection)
         case .notification(let from, let to, let life, let notification):
-            deliverNotification(from, to, life, notification)
+            feed(to, life, .notification(from: servers[from].id, notification))
         case .linkUp(let one, let other): linkUp(one, other)
         case .linkDown(let index, let peer, let life, let generation):
             linkDown(index, peer, life, generation)
         case .clientWake(let index): clientWake(index)
         case .clientWork(let index): clientWork(index)
-        case .fault(let fault): strike(fault)
+        case .faultDue: faultDue()
+        case .fault(let kind, let victim): strike(kind, victim)
+        case .endCut(let number): endCut(number)
+        case .flap(let number): flap(number)
+        case .resume(let host): resume(host)
+        case .freeDisk(let index): freeDisk(index)
         }
     }
 }
@@ -153,20 +194,28 @@ enum WorldEvent: Sendable {
     case serverWake(Int, life: Int)
     case storageDone(Int, life: Int)
     case restart(Int)
+    /// Of a server that was to die between two actions; it dies now if nothing was to be done.
+    case restartDead(Int)
     case drained(Int, life: Int, ConnectionID)
     case learnerDrained(Int, life: Int, ConnectionID)
     /// A connection reaches the host it was opened to…
     case accepted(UInt64)
     /// …and the host that opened it learns so.
     case opened(UInt64)
-    case refused(Host, ConnectionAttempt?)
+    case refused(Host, ConnectionAttempt?, life: Int)
     case bytes(UInt64, to: Host, [UInt8])
     case message(UInt64, to: Host, LearnerMessage)
-    case closed(UInt64, at: Host, SimulatedNetwork.Connection)
+    case closed(UInt64, at: Host, SimulatedNetwork.Connection, isReset: Bool)
     case notification(from: Int, to: Int, life: Int, ElectionNotification)
     case linkUp(Int, Int)
     case linkDown(Int, Int, life: Int, generation: Int)
     case clientWake(Int)
     case clientWork(Int)
-    case fault(Fault)
+    /// Time to decide on the next fault.
+    case faultDue
+    case fault(FaultKind, Int)
+    case endCut(Int)
+    case flap(Int)
+    case resume(Host)
+    case freeDisk(Int)
 }

@@ -11,8 +11,14 @@ extension World {
 
     func feedClient(_ index: Int, _ input: ClientInput) {
         var actions: [ClientAction] = []
-        clients[index].session.handle(input, at: now, actions: &actions)
-        clients[index].session.checkInvariants()
+        let client = clients[index]
+        client.session.handle(
+            input,
+            at: client.clock.reading(at: now).instant,
+            actions: &actions
+        )
+        clientInputs += 1
+        if clientInputs % 50 == 0 { client.session.checkInvariants() }
         for action in actions { perform(action, index) }
         planClientWake(index)
     }
@@ -37,10 +43,10 @@ extension World {
     }
 
     private func connect(_ index: Int, _ server: Int, _ attempt: ConnectionAttempt) {
-        guard servers[server].process != nil,
-            network.canReach(.client(index), .server(server))
-        else {
-            agenda.plan(.refused(.client(index), attempt), at: now + network.delay())
+        let isReachable = network.canReach(.client(index), .server(server))
+        guard servers[server].process != nil, isReachable else {
+            let delay = isReachable ? network.delay() : random.duration(100_000_000...1_000_000_000)
+            agenda.plan(.refused(.client(index), attempt, life: 0), at: now + delay)
             return
         }
         let number = network.open(from: .client(index), to: .server(server), now: now)
@@ -78,7 +84,7 @@ extension World {
             deadline = deadline.map { min($0, other) } ?? other
         }
         guard let deadline else { return }
-        let wake = max(deadline, now)
+        let wake = max(clients[index].clock.world(deadline), now)
         if let planned = clients[index].plannedWake, planned <= wake { return }
         clients[index].plannedWake = wake
         agenda.plan(.clientWake(index), at: wake)
@@ -97,9 +103,19 @@ extension World {
         let pause = random.duration(5_000_000...120_000_000)
         agenda.plan(.clientWork(index), at: now + pause)
         mountWork(index)
-        guard !clients[index].stopsWorking, let (token, operation) = clients[index].workload?.next()
-        else { return }
-        feedClient(index, .submit(token, operation))
+        let client = clients[index]
+        guard !client.stopsWorking, client.workload != nil else { return }
+        let operations = client.workload?.next(at: moment(index)) ?? []
+        for (token, operation) in operations { feedClient(index, .submit(token, operation)) }
+    }
+
+    private func moment(_ index: Int) -> Workload.Moment {
+        Workload.Moment(
+            nanoseconds: now.nanoseconds,
+            writtenZxid: writtenZxid,
+            sequence: givenSequence,
+            session: clients[index].sessionID?.rawValue ?? 0
+        )
     }
 
     private func completed(
@@ -108,7 +124,9 @@ extension World {
         _ result: Result<Response, ErrorCode>,
         _ zxid: Zxid
     ) {
-        guard let (next, failure) = clients[index].workload?.completed(token, result) else {
+        guard
+            let outcome = clients[index].workload?.completed(token, result, zxid, at: moment(index))
+        else {
             feedMount(
                 index,
                 .completed(
@@ -120,15 +138,16 @@ extension World {
         }
         switch result {
         case .success: note("client \(index) \(token.rawValue) ok at \(zxid)")
-        case .failure(let code): note("client \(index) \(token.rawValue) \(code)")
+        case .failure(let code): note("client \(index) \(token.rawValue) \(code.rawValue)")
         }
-        if let failure { fail(failure) }
-        if let (token, operation) = next { feedClient(index, .submit(token, operation)) }
+        if let failure = outcome.failure { fail(failure) }
+        if let written = outcome.written { writtenZxid = max(writtenZxid, written) }
+        if let sequence = outcome.sequence { givenSequence = max(givenSequence, sequence) }
+        if let (token, operation) = outcome.next { feedClient(index, .submit(token, operation)) }
     }
 
     private func sawEvent(_ index: Int, _ event: WatchEvent) {
-        note("client \(index) event \(event.kind) \(event.path)")
-        if plan.planted == .losesEvents, random.chance(1, in: 10) { return }
+        note("client \(index) event \(event.kind.rawValue) \(event.path.description)")
         clients[index].workload?.saw(event)
         feedMount(index, .event(event))
     }
@@ -139,9 +158,14 @@ extension World {
         case .connected(let session, let isNew, _, _):
             clients[index].sessionID = session
             feedMount(index, .session(.connected(session, isNew: isNew)))
-        case .disconnected: feedMount(index, .session(.disconnected))
+        case .disconnected:
+            if isSettled { clients[index].wasLostWhileSettled = true }
+            feedMount(index, .session(.disconnected))
         case .expired:
             cover("expiry")
+            if clients[index].wasLostWhileSettled {
+                fail("client \(index) lost its session although all was healed")
+            }
             clients[index].sessionID = nil
             clients[index].workload?.sessionRenewed()
             feedMount(index, .session(.expired))

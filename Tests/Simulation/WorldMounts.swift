@@ -12,7 +12,8 @@ extension World {
 
     private func put(_ operations: [(FileRequestID, FileOperation)], _ index: Int) {
         for (id, operation) in operations {
-            note("mount \(index) \(id.rawValue) \(operation)")
+            note("mount \(index) \(id.rawValue)")
+            trace.addDetail("  \(operation)")
             feedMount(index, .kernel(id, operation, MountWorkload.caller))
         }
     }
@@ -20,8 +21,10 @@ extension World {
     func feedMount(_ index: Int, _ input: MountInput) {
         guard clients[index].mount != nil else { return }
         var actions: [MountAction] = []
+        let reading = clients[index].clock.reading(at: now)
         clients[index].mount?.tree.handle(input, at: reading, actions: &actions)
-        clients[index].mount?.tree.checkInvariants()
+        mountInputs += 1
+        if mountInputs % 50 == 0 { clients[index].mount?.tree.checkInvariants() }
         for action in actions { perform(action, index) }
         planClientWake(index)
     }
@@ -29,7 +32,8 @@ extension World {
     private func perform(_ action: MountAction, _ index: Int) {
         switch action {
         case .reply(let id, let reply):
-            note("mount \(index) \(id.rawValue) → \(reply)")
+            note("mount \(index) \(id.rawValue) →")
+            trace.addDetail("  \(reply)")
             guard let (next, failure) = clients[index].mount?.answered(id, reply) else { return }
             if let failure { fail(failure) }
             put(next, index)

@@ -10,7 +10,7 @@ extension World {
             let arrival = network.arrival(on: number, sentBy: host, now: now)
         else { return }
         let receiver = connection.from == host ? connection.to : connection.from
-        let overtakes = plan.planted == .reordersReplies && random.chance(1, in: 20)
+        let overtakes = plan.planted?.overtakes == true && random.chance(1, in: 20)
         agenda.plan(
             .bytes(number, to: receiver, bytes),
             at: overtakes ? arrival + .milliseconds(3) : arrival
@@ -31,7 +31,7 @@ extension World {
             let connection = network.close(number)
         else { return }
         let receiver = connection.from == host ? connection.to : connection.from
-        agenda.plan(.closed(number, at: receiver, connection), at: arrival)
+        agenda.plan(.closed(number, at: receiver, connection, isReset: false), at: arrival)
     }
 
     func accepted(_ number: UInt64) {
@@ -39,14 +39,14 @@ extension World {
             case .server(let index) = connection.to
         else { return }
         let id = ConnectionID(rawValue: number)
-        guard servers[index].process != nil else {
+        guard let process = servers[index].process else {
             closeConnection(number, by: connection.to)
             return
         }
         let life = servers[index].life
         switch connection.from {
         case .client(let client):
-            servers[index].process?.clients[id] = .init(decoder: FrameDecoder())
+            process.clients[id] = .init(decoder: FrameDecoder())
             feed(index, life, .clientConnected(id, address: "10.0.0.\(client + 1)"))
         case .server: feed(index, life, .learnerConnected(id))
         }
@@ -65,10 +65,10 @@ extension World {
         }
     }
 
-    func refused(_ host: Host, _ attempt: ConnectionAttempt?) {
+    func refused(_ host: Host, _ attempt: ConnectionAttempt?, _ life: Int) {
         switch host {
         case .server(let index):
-            feed(index, servers[index].life, .leaderDisconnected(nil))
+            feed(index, life, .leaderDisconnected(nil))
         case .client(let index):
             if let attempt {
                 feedClient(index, .connectFailed(attempt, reason: "refused"))
@@ -80,8 +80,10 @@ extension World {
         switch receiver {
         case .server(let index):
             let id = ConnectionID(rawValue: number)
-            guard servers[index].process?.clients[id] != nil else { return }
-            servers[index].process?.clients[id]?.decoder.append(bytes)
+            guard let process = servers[index].process, process.clients[id] != nil else {
+                return
+            }
+            process.clients[id]?.decoder.append(bytes)
             decodeFrames(index, servers[index].life, id)
         case .client(let index): clientReceived(index, number, bytes)
         }
