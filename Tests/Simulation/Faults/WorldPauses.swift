@@ -39,7 +39,8 @@ extension World {
     /// Whose process takes this event; nil for what happens outside of processes.
     func process(for event: WorldEvent) -> Host? {
         switch event {
-        case .serverWake(let index, _), .storageDone(let index, _), .drained(let index, _, _):
+        case .serverWake(let index, _), .storageDone(let index, _), .drained(let index, _, _),
+            .learnerDrained(let index, _, _):
             .server(index)
         case .accepted(let number): network.connections[number]?.to
         case .opened(let number): network.connections[number]?.from
@@ -71,8 +72,9 @@ extension World {
             )
         case .notification(let from, let to, _, _):
             return Route(from: .server(from), to: .server(to))
-        case .serverWake, .storageDone, .drained, .accepted, .opened, .refused, .closed, .linkUp,
-            .linkDown, .clientWake, .clientWork, .restart, .restartDead, .fault, .faultDue,
+        case .serverWake, .storageDone, .drained, .learnerDrained, .accepted, .opened, .refused,
+            .closed, .linkUp, .linkDown, .clientWake, .clientWork, .restart, .restartDead, .fault,
+            .faultDue,
             .endCut, .flap, .resume, .freeDisk:
             return nil
         }
