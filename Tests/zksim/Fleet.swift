@@ -119,7 +119,8 @@ struct Fleet {
             }
             if bug != nil, findings.isOver {
                 isStopped = true
-                process.terminate()
+                // A worker started on a thread of Dispatch inherits its mask, which blocks SIGTERM.
+                kill(process.processIdentifier, SIGKILL)
                 break
             }
         }
