@@ -210,7 +210,7 @@ if !coreOnly {
             ["zkfs", "Fuse", "ZnodeFS", "ClientCore", "ZooKeeperModel"]
         ),
         // Real sockets, real disks, real mounts, other people's clients.
-        tests("EndToEndTests", ["PowerLoss", "ZooKeeperClient", "ZooKeeperModel"]),
+        tests("EndToEndTests", ["PowerLoss", "Simulation", "ZooKeeperClient", "ZooKeeperModel"]),
     ]
 }
 
