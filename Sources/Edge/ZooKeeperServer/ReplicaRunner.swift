@@ -123,6 +123,12 @@ final class ReplicaRunner {
     /// other members leaves together with that of all clients that are read in this turn.
     func finishRead() {
         flush()
+        finishTurnSoon()
+    }
+
+    /// Once everything is read that has come by now: what the other members' acknowledgements and
+    /// the clients' requests have caused leaves together.
+    func finishTurnSoon() {
         guard !isTurnEndScheduled else { return }
         isTurnEndScheduled = true
         let bound = NIOLoopBound(self, eventLoop: loop)

@@ -67,7 +67,7 @@ final class LearnerConnection: ChannelInboundHandler {
         port.finishTurn()
     }
 
-    func channelReadComplete(context: ChannelHandlerContext) { port.finishTurn() }
+    func channelReadComplete(context: ChannelHandlerContext) { port.finishTurnSoon() }
 
     private func decodeMessages() {
         do throws(WireError) {

@@ -145,6 +145,7 @@ final class QuorumPort {
 
     func markDirty(_ connection: LearnerConnection) { dirty.append(connection) }
     func finishTurn() { runner.finishTurn() }
+    func finishTurnSoon() { runner.finishTurnSoon() }
 
     /// Sends what has gathered in this turn.
     func flush() {
