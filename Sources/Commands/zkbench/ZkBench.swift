@@ -42,6 +42,10 @@ struct ZkBench: AsyncParsableCommand {
     var threads = 1
     @Option(help: "Instead of a load, hold so many sessions that do nothing, for --seconds.")
     var idle = 0
+    @Option(
+        help: "Instead of a load, make so many znodes of --size bytes below --path, and keep them."
+    )
+    var fill = 0
     @Option(help: "The parent of the znodes used.")
     var path = "/zkbench"
 
@@ -49,7 +53,7 @@ struct ZkBench: AsyncParsableCommand {
         guard (1...10_000).contains(connections), (1...10_000).contains(depth),
             (1...86_400).contains(seconds), (0...86_400).contains(warmup),
             (0...100).contains(reads), (0...1_000_000).contains(size), (1...64).contains(threads),
-            (0...100_000).contains(idle)
+            (0...100_000).contains(idle), (0...100_000_000).contains(fill)
         else { throw ValidationError("A number is outside of what makes sense.") }
     }
 
@@ -58,6 +62,10 @@ struct ZkBench: AsyncParsableCommand {
         guard idle == 0 else { return try await holdIdle(target.servers) }
         let setup = try await ZooKeeper.connect(servers)
         let data = [UInt8](repeating: 0x2A, count: size)
+        if fill > 0 {
+            try await Fill(client: setup, path: path, data: data).run(count: fill)
+            return await setup.close()
+        }
         if try await setup.exists(path) == nil { try await setup.create(path, data: nil) }
         var paths: [String] = []
         for _ in 0..<connections {
