@@ -26,6 +26,10 @@ package struct RecoveredState: Sendable {
     package internal(set) var currentEpoch: Int64?
     /// Transactions whose digest differed from that of the tree they made.
     package internal(set) var digestMismatches: Int64 = 0
+    /// Up to here a transaction's digest need not be that of the tree it made: the tree came from a
+    /// leader that changed it while it sent it, and holds some later changes already. Nil while it
+    /// is not known how far that goes.
+    var digestsHoldAfter: Zxid? = .zero
     private var loader: SnapshotLoader?
     private let extendedTypes: Bool
     private let hashSeed: UInt64
@@ -88,7 +92,9 @@ package struct RecoveredState: Sendable {
 
     /// All has been read; the epochs come from their files, nil where there is none.
     package mutating func finish(
-        acceptedEpoch: Int64? = nil, currentEpoch: Int64? = nil, digestMismatches: Int = 0
+        acceptedEpoch: Int64? = nil,
+        currentEpoch: Int64? = nil,
+        digestMismatches: Int = 0
     ) {
         self.digestMismatches = Int64(digestMismatches)
         self.acceptedEpoch = acceptedEpoch ?? lastZxid.epoch
@@ -105,7 +111,9 @@ package struct RecoveredState: Sendable {
             .multi:
             break
         }
-        if let digest = transaction.digest, digest.version == 2, digest.value != tree.digest {
+        if let digest = transaction.digest, digest.version == 2, digest.value != tree.digest,
+            let start = digestsHoldAfter, transaction.zxid > start
+        {
             digestMismatches += 1
         }
         return result

@@ -28,6 +28,11 @@ extension Replica {
         updateReadOnlyMode()
         if case .looking = newRole { statistics.counters.elections += 1 }
         leadingSince = isLeading ? now.instant : nil
+        // All that a leader has applied while it sent its tree has come before it says that the tree
+        // is whole, and is in the log by now.
+        if isServing, database.digestsHoldAfter == nil {
+            database.digestsHoldAfter = zab.lastLogged
+        }
         guard isLeading else { return }
         // Sessions survive a change of leader with all their time: nobody could have kept them
         // alive meanwhile.

@@ -69,6 +69,7 @@ extension Replica {
         }
         var state = finished.state
         state.digestMismatches = database.digestMismatches
+        state.digestsHoldAfter = nil
         replaceDatabase(state)
         run(.snapshotInstalled(finished.zxid), &actions)
     }

@@ -1,0 +1,323 @@
+import Foundation
+import Testing
+import ZooKeeperClient
+import ZooKeeperModel
+
+/// What can go wrong between our servers and Apache's in one ensemble, tried on real processes. The
+/// table is Docs/Histories.md.
+@Suite(.serialized, .enabled(if: Requirement.hasApache))
+struct HistoriesOfMixturesTests {
+    // MARK: Sessions
+
+    @Test func `a session keeps all that is its own from Apache's leader to ours and back`()
+        async throws
+    {
+        let workspace = try Workspace()
+        defer { workspace.tearDown() }
+        let ensemble = try Ensemble([.apache, .ours, .apache], in: workspace)
+        var configuration = ZooKeeper.Configuration()
+        configuration.sessionTimeout = .seconds(60)
+        let zooKeeper = try await ZooKeeper.connect(
+            ensemble.addresses,
+            configuration: configuration
+        )
+        for path in ["/q", "/w"] { try await zooKeeper.create(path, data: [1]) }
+        try await zooKeeper.create("/mine", data: nil, mode: .ephemeral)
+        let owner = try #require(try await zooKeeper.exists("/mine")?.ephemeralOwner)
+        for (round, leader) in [1, 2, 0, 1].enumerated() {
+            let data = try await zooKeeper.getDataAndWatch("/w").events
+            let children = try await zooKeeper.getChildrenAndWatch("/q").events
+            let missing = try await zooKeeper.existsAndWatch("/new-\(round)").events
+            ensemble.makeLead(leader)
+            let other = try await ZooKeeper.connect(ensemble.members[0].address)
+            let (name, _) = try await other.create("/q/n-", data: nil, mode: .persistentSequential)
+            #expect(name == "/q/n-000000000\(round)")
+            #expect(try await other.setData("/w", [2]).version == Int32(round) + 1)
+            try await other.create("/new-\(round)", data: nil)
+            #expect(try await data.only()?.kind == .dataChanged)
+            #expect(try await children.only()?.kind == .childrenChanged)
+            #expect(try await missing.only()?.kind == .created)
+            try await other.delete(name)
+            #expect(try await other.exists("/mine")?.ephemeralOwner == owner)
+            await other.close()
+        }
+        ensemble.expectAlike()
+        await zooKeeper.close()
+        for member in ensemble.members {
+            let reader = try await ZooKeeper.connect(member.address)
+            try await reader.sync()
+            #expect(try await reader.exists("/mine") == nil)
+            await reader.close()
+        }
+    }
+
+    // MARK: Whole databases
+
+    /// The learner is stopped while it is sent the tree, so that the leader goes on writing it while
+    /// everything in it changes.
+    @Test(arguments: [ServerProcess.Kind.apache, .ours])
+    func `a snapshot of a leader of either kind is whole whatever changes meanwhile`(
+        leader: ServerProcess.Kind
+    ) throws {
+        let workspace = try Workspace()
+        defer { workspace.tearDown() }
+        let learner: ServerProcess.Kind = leader == .ours ? .apache : .ours
+        let ensemble = try Ensemble([leader, leader, learner], in: workspace)
+        let late = ensemble.members[2]
+        late.kill()
+        eventually("a leader among the rest", limit: 60) { (ensemble.leader ?? 2) < 2 }
+        let client = try RawClient.connected(to: ensemble.members[0].port)
+        let directories = 100
+        for number in 0..<directories {
+            let directory = "/d\(number)"
+            let children = (0..<100).map {
+                RawRequest.create("\(directory)/c\($0)", [UInt8](repeating: 7, count: 2000))
+            }
+            #expect(client.ask(.multi([.create(directory, nil)] + children))?.error == 0)
+        }
+        #expect(client.ask(.create("/many", nil))?.error == 0)
+        for start in stride(from: 0, to: 100_000, by: 2000) {
+            let names = (start..<(start + 2000)).map { RawRequest.create("/many/\($0)") }
+            #expect(client.ask(.multi(names))?.error == 0)
+        }
+        try FileManager.default.removeItem(atPath: late.dataDirectory + "/version-2")
+        try late.launchAgain()
+        // Apache's says nothing here; what is sent to it was frozen when the sending began.
+        if learner == .ours {
+            eventually("the snapshot begins", limit: 60) {
+                late.child.log.contains("whole database")
+            }
+            late.child.signal(SIGSTOP)
+        }
+        func list(_ user: Int) -> [RawACL] {
+            [
+                RawACL(permissions: 31, scheme: "digest", id: "u\(user):secret"),
+                RawACL(permissions: 1, scheme: "world", id: "anyone"),
+            ]
+        }
+        for number in 0..<directories {
+            let directory = "/d\(number)"
+            #expect(client.ask(.delete("\(directory)/c99"))?.error == 0)
+            #expect(client.ask(.setACL(directory, list(number)))?.error == 0)
+            #expect(client.ask(.setData("\(directory)/c0", nil))?.error == 0)
+            let made = client.ask(.create("/many/new\(number)", nil, acl: list(1000 + number)))
+            #expect(made?.error == 0)
+        }
+        late.child.signal(SIGCONT)
+        ensemble.waitUntilServing()
+        #expect(!late.child.log.contains("cannot be used"))
+        ensemble.expectAlike()
+        // From its own disk, too; and every list is what it should be, on each of them.
+        late.kill()
+        try late.launchAgain()
+        ensemble.waitUntilServing()
+        ensemble.expectAlike()
+        for member in ensemble.members {
+            let reader = try RawClient.connected(to: member.port)
+            #expect(reader.ask(.sync("/"))?.error == 0)
+            for number in 0..<directories {
+                let data = reader.ask(.getData("/d\(number)/c0"))
+                #expect(data.map { JuteBytes.int($0.body, at: 0) } == -1, "null stays null")
+                let changed = reader.ask(.getACL("/d\(number)"))?.body ?? []
+                #expect(changed.contains("u\(number):"), "\(member.kind), /d\(number)")
+                let made = reader.ask(.getACL("/many/new\(number)"))?.body ?? []
+                #expect(made.contains("u\(1000 + number):"), "\(member.kind), /many/new\(number)")
+            }
+            reader.close(sessionToo: true)
+        }
+    }
+
+    // MARK: Tails
+
+    @Test(arguments: [ServerProcess.Kind.apache, .ours])
+    func `what only a dead leader of either kind had logged is cut off when it is back`(
+        leader: ServerProcess.Kind
+    ) throws {
+        let workspace = try Workspace()
+        defer { workspace.tearDown() }
+        let rest: ServerProcess.Kind = leader == .ours ? .apache : .ours
+        let ensemble = try Ensemble([rest, rest, leader], in: workspace)
+        let deposed = ensemble.members[2]
+        var tail = 0
+        for round in 0..<5 where tail == 0 {
+            ensemble.makeLead(2)
+            ensemble.write("/agreed-\(round)", through: [deposed])
+            let client = try RawClient.connected(to: deposed.port)
+            // They hear of nothing any more, and it waits for their pings for a while.
+            for member in ensemble.members[..<2] { member.child.signal(SIGSTOP) }
+            for number in 0..<3 {
+                let request = RawRequest.create("/lost-\(number)")
+                client.send(request.frame(xid: client.nextXid()))
+            }
+            eventually("they are logged, or it has stepped down", limit: 20) {
+                tail = deposed.countInLogs("/lost-")
+                return tail > 0 || ensemble.mode(of: deposed) == nil
+            }
+            deposed.kill()
+            for member in ensemble.members[..<2] {
+                member.kill()
+                try member.launchAgain()
+            }
+            eventually("the rest serves", limit: 60) { (ensemble.leader ?? 2) < 2 }
+            if tail == 0 {
+                try deposed.launchAgain()
+                ensemble.waitUntilServing()
+            }
+        }
+        try #require(tail > 0, "it was never quick enough")
+        ensemble.write("/new", through: Array(ensemble.members[..<2]))
+        try deposed.launchAgain()
+        ensemble.waitUntilServing()
+        for _ in 0..<2 {
+            let reader = try RawClient.connected(to: deposed.port)
+            #expect(reader.ask(.sync("/"))?.error == 0)
+            #expect(reader.ask(.exists("/lost-0"))?.error == -101)
+            #expect(reader.ask(.exists("/agreed-0"))?.error == 0)
+            #expect(reader.ask(.exists("/new"))?.error == 0)
+            reader.close(sessionToo: true)
+            ensemble.expectAlike()
+            deposed.kill()
+            try deposed.launchAgain()
+            ensemble.waitUntilServing()
+        }
+    }
+
+    // MARK: Transactions and configuration
+
+    /// Apache's members here believe in reconfiguration, ours do not know it; each sends its text of
+    /// the configuration with every vote.
+    @Test func `every kind of write through every member is the same on all, under either leader`()
+        throws
+    {
+        let workspace = try Workspace()
+        defer { workspace.tearDown() }
+        let ensemble = try Ensemble(
+            [.ours, .apache, .ours],
+            in: workspace,
+            extra: ["reconfigEnabled=true"]
+        )
+        for leader in [0, 1] {
+            ensemble.makeLead(leader)
+            for (number, member) in ensemble.members.enumerated() {
+                let client = try RawClient.connected(to: member.port)
+                let base = "/t\(leader)\(number)"
+                #expect(client.ask(.create(base, nil))?.error == 0)
+                #expect(client.ask(.create(base + "/two", [1], code: 15))?.error == 0)
+                let container = client.ask(.create(base + "/box", nil, flags: 4, code: 19))
+                if leader == 1 {
+                    #expect(container?.error == 0, "Apache's leader makes containers")
+                }
+                // Times to live are off: refused, by whoever leads.
+                let outlived = client.ask(.createTTL(base + "/ttl", flags: 5, ttl: 1000))
+                #expect(outlived?.error == -6)
+                #expect(
+                    client.ask(
+                        .multi([
+                            .create(base + "/in", [1], code: 15), .check(base, version: 0),
+                            .setData(base + "/two", nil), .create(base + "/eph", nil, flags: 1),
+                        ])
+                    )?.error == 0
+                )
+                let failed = client.ask(
+                    .multi([.create(base + "/never"), .check(base, version: 77)])
+                )
+                #expect(failed != nil)
+                #expect(client.ask(.setACL(base, RawACL.open))?.error == 0)
+                #expect(client.ask(.delete(base + "/in"))?.error == 0)
+                #expect(client.ask(.exists(base + "/never"))?.error == -101)
+                client.close(sessionToo: true)
+            }
+            ensemble.expectAlike()
+        }
+        // Apache's leader gives the configuration a version of its own where reconfiguration is on;
+        // ours is that of the file.
+        let texts = try ensemble.members.map { member in
+            let reader = try RawClient.connected(to: member.port)
+            defer { reader.close(sessionToo: true) }
+            let data = reader.ask(.getData("/zookeeper/config"))?.data ?? []
+            return String(decoding: data, as: UTF8.self).split(separator: "\n").dropLast()
+        }
+        #expect(Set(texts).count == 1 && texts[0].count == 3, "\(texts)")
+    }
+}
+
+extension Ensemble {
+    /// Of three: the others lack what is written meanwhile, so this one is elected.
+    fileprivate func makeLead(_ wanted: Int) {
+        let behind = members[(wanted + 1) % 3]
+        let gone = members[(wanted + 2) % 3]
+        behind.kill()
+        write("/lead-\(UInt32.random(in: 0...(.max)))", through: [members[wanted], gone])
+        gone.kill()
+        do {
+            try behind.launchAgain()
+            eventually("server \(wanted + 1) leads", limit: 60) { leader == wanted }
+            try gone.launchAgain()
+        } catch { Issue.record(error) }
+        waitUntilServing()
+    }
+
+    fileprivate func write(_ path: String, through members: [ServerProcess]) {
+        eventually("\(path) is written", limit: 60) {
+            members.contains { member in
+                guard let client = RawClient(port: member.port), client.open()?.isAlive == true
+                else { return false }
+                defer { client.close(sessionToo: true) }
+                let answer = client.ask(.create(path))?.error
+                return answer == 0 || answer == -110
+            }
+        }
+    }
+
+    /// All members count the same, and none has found a tree other than a transaction's writer had.
+    fileprivate func expectAlike(sourceLocation: SourceLocation = #_sourceLocation) {
+        func figures(_ member: ServerProcess) -> [Substring] {
+            member.fourLetterWord("mntr").split(separator: "\n").filter { line in
+                ["zk_znode_count", "zk_ephemerals_count", "zk_digest_mismatches_count"].contains {
+                    line.hasPrefix($0)
+                }
+            }.sorted()
+        }
+        var seen: [[Substring]] = []
+        eventually("all members are alike", limit: 30) {
+            seen = members.map(figures)
+            return seen.allSatisfy { $0.count == 3 && $0 == seen[0] }
+        }
+        for (member, figures) in zip(members, seen) {
+            #expect(
+                figures.contains("zk_digest_mismatches_count\t0"),
+                "\(member.kind): \(figures)",
+                sourceLocation: sourceLocation
+            )
+        }
+    }
+}
+
+extension ServerProcess {
+    /// How often a text is in the transaction logs.
+    fileprivate func countInLogs(_ text: String) -> Int {
+        let directory = dataDirectory + "/version-2"
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        return names.filter { $0.hasPrefix("log.") }.reduce(0) { sum, name in
+            let bytes = FileManager.default.contents(atPath: directory + "/" + name) ?? Data()
+            return sum + String(decoding: bytes, as: UTF8.self).components(separatedBy: text).count
+                - 1
+        }
+    }
+}
+
+extension WatchStream {
+    /// The one event of a one-shot watch, after which its stream ends.
+    fileprivate func only() async throws -> WatchEvent? {
+        var events: [WatchEvent] = []
+        for try await event in self { events.append(event) }
+        #expect(events.count <= 1)
+        return events.first
+    }
+}
+
+extension [UInt8] {
+    fileprivate func contains(_ text: String) -> Bool {
+        String(decoding: self, as: UTF8.self).contains(text)
+    }
+}
