@@ -66,6 +66,8 @@ package import ZnodeFS
     private let cell: UnsafeMutablePointer<Unmanaged<FuseSession>?>
     private let notifier: Notifier
     private let reader = Monitor<SystemThread?>(nil)
+    /// Where this session's mount was put, and its device; set by ``mount(at:)``.
+    private let place = Monitor<MountTable.Entry?>(nil)
     private let wake: @Sendable () -> Void
     private let ended: @Sendable (_ failure: String?) -> Void
     /// The last number given to a request or poll handle.
@@ -73,8 +75,9 @@ package import ZnodeFS
 
     /// - Parameters:
     ///   - wake: Called by the reader thread when the inbox turns from empty to not empty.
-    ///   - ended: Called by the reader thread when the kernel sends no more, as after `umount`; with a
-    ///     sentence if that is a failure. ``end()`` is still due.
+    ///   - ended: Called by a thread of the session when the kernel sends no more, or when the mount
+    ///     is gone, as after `umount`; with a sentence if that is a failure. It may come twice.
+    ///     ``end()`` is still due.
     package init(
         options: KernelOptions,
         wake: @escaping @Sendable () -> Void,
@@ -124,9 +127,20 @@ package import ZnodeFS
         guard messages.result == 0 else {
             throw MountFailure(
                 "cannot mount at \(path): "
-                    + (messages.text.isEmpty ? "libfuse gives no reason" : messages.text)
+                    + (messages.text.isEmpty ? "the system refused it" : messages.text)
             )
         }
+        let entry = MountTable.read()?.topmost(at: path)
+        place.change { $0 = entry }
+        guard let entry else { return }
+        let ended = ended
+        MountTable.whenGone(device: entry.device) { ended(nil) }
+    }
+
+    /// libfuse unmounts by path, where by now another file system may be mounted.
+    private var isStillMounted: Bool {
+        guard let entry = place.change({ $0 }) else { return true }
+        return MountTable.read()?.topmost(at: entry.path)?.device == entry.device
     }
 
     /// Starts to serve.
@@ -195,10 +209,13 @@ package import ZnodeFS
             return unsafe Array(state.polls.values)
         }
         unsafe polls.forEach { unsafe fuse_pollhandle_destroy($0) }
-        _ = LibraryMessages.collect {
-            unsafe fuse_session_unmount(session)
-            return 0
+        if isStillMounted {
+            _ = LibraryMessages.collect {
+                unsafe fuse_session_unmount(session)
+                return 0
+            }
         }
+        // The connection ends with the descriptor, for copies in other namespaces too.
         unsafe fuse_session_destroy(session)
         unsafe cell.deallocate()
     }

@@ -140,6 +140,40 @@ struct MountTests {
         }
     }
 
+    /// A container or a service with private mounts holds a copy of the mount: the kernel keeps it.
+    @Test
+    func `an unmounted mount ends though another namespace has it, and leaves the next alone`()
+        throws
+    {
+        let workspace = try Workspace()
+        defer { workspace.tearDown() }
+        let server = try ServerProcess(.ours, in: workspace)
+        let mount = try MountProcess(server.address, in: workspace, options: ["timeout=30"])
+        let two = try MountProcess(server.address, in: workspace, name: "two")
+        #expect(shell("mkdir -m 1777 \(mount.path("e")); mkdir \(mount.path("e/a"))").status == 0)
+        let holder = try ChildProcess(
+            [
+                "unshare", "-m", "--propagation", "private", "sh", "-c",
+                "echo here; exec sleep 1000",
+            ],
+            log: workspace.path("holder.log")
+        )
+        workspace.adopt(holder)
+        eventually("the other namespace is there") { holder.log.contains("here") }
+        // It learns of the end only when the next mount is there already.
+        let old = mount.child
+        old.signal(SIGSTOP)
+        #expect(run(["umount", "-l", "-i", mount.mountPoint]).status == 0)
+        try mount.mountAgain()
+        old.signal(SIGCONT)
+        eventually("the old daemon ends") { !old.isRunning }
+        eventually("its ephemeral is gone long before its session's timeout", limit: 10) {
+            shell("test ! -e \(two.path("e/a"))").status == 0
+        }
+        #expect(run(["mountpoint", "-q", mount.mountPoint]).status == 0)
+        #expect(shell("test -d \(mount.path("e"))").status == 0)
+    }
+
     @Test func `a killed daemon's mount point is taken over by the next`() throws {
         let workspace = try Workspace()
         defer { workspace.tearDown() }

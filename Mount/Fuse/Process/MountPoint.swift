@@ -71,41 +71,8 @@ package enum MountPoint {
         return unsafe String(cString: result)
     }
 
-    /// Looks at the topmost mount of `path` in /proc/self/mountinfo (proc(5)).
     private static func isMount(_ path: String, ofType type: String) -> Bool {
-        let descriptor = unsafe open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return false }
-        defer { close(descriptor) }
-        guard let bytes = Descriptor.readAll(from: descriptor, limit: 1 << 24) else { return false }
-        var found: Substring?
-        let text = String(decoding: bytes, as: UTF8.self)
-        for line in text.split(separator: "\n") {
-            // ID PARENT DEVICE ROOT MOUNTPOINT OPTIONS [TAG…] - TYPE SOURCE OPTIONS
-            let fields = line.split(separator: " ", omittingEmptySubsequences: false)
-            guard fields.count > 6, unescaped(fields[4]) == path,
-                let dash = fields[5...].firstIndex(of: "-"), dash + 1 < fields.count
-            else { continue }
-            found = fields[dash + 1]
-        }
-        return found.map(String.init) == type
-    }
-
-    /// Blanks, tabs, line breaks and backslashes stand as `\040` and the like.
-    private static func unescaped(_ field: Substring) -> String {
-        var bytes: [UInt8] = []
-        var rest = Array(field.utf8)[...]
-        while let byte = rest.popFirst() {
-            let digits = rest.prefix(3)
-            if byte == UInt8(ascii: "\\"), digits.count == 3,
-                let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 8)
-            {
-                bytes.append(value)
-                rest = rest.dropFirst(3)
-            } else {
-                bytes.append(byte)
-            }
-        }
-        return String(decoding: bytes, as: UTF8.self)
+        MountTable.read()?.topmost(at: path)?.type == type
     }
 
     private static func run(_ words: [String]) -> Int32 {
