@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Journal
 package import Logging
 internal import NIOCore
@@ -19,8 +20,8 @@ package final class ZooKeeperServer: Sendable {
     /// The port that clients reach; the configured one, or the one the system chose for 0.
     package let clientPort: Int
 
-    /// Recovers what is on disk and opens the client port. Throws a ``ServerStartError`` that says
-    /// what is wrong and where. `onHalt` is told when the server can not go on safely; its process
+    /// Recovers what is on disk and opens the client port. Throws an error that says what is
+    /// wrong and where. `onHalt` is told when the server can not go on safely; its process
     /// should then end.
     package init(
         configuration: ServerConfiguration,
@@ -88,7 +89,27 @@ extension ZooKeeperServer {
         _ runner: NIOLoopBound<ReplicaRunner>,
         on loop: any EventLoop
     ) throws -> any Channel {
-        try ServerBootstrap(group: loop)
+        let host = configuration.clientPortAddress ?? "::"
+        let port = configuration.clientPort
+        do {
+            return try bootstrap(configuration, runner, on: loop).bind(host: host, port: port)
+                .wait()
+        } catch {
+            let reason = (error as? IOError).map { unsafe String(cString: strerror($0.errnoCode)) }
+            throw ServerStartError(
+                description:
+                    "clients cannot be listened for at \(HostPort(host: host, port: port)): "
+                    + (reason ?? "\(error)")
+            )
+        }
+    }
+
+    private static func bootstrap(
+        _ configuration: ServerConfiguration,
+        _ runner: NIOLoopBound<ReplicaRunner>,
+        on loop: any EventLoop
+    ) -> ServerBootstrap {
+        ServerBootstrap(group: loop)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelOption(.backlog, value: configuration.listenBacklog)
             .childChannelOption(.socketOption(.so_keepalive), value: 1)
@@ -105,7 +126,7 @@ extension ZooKeeperServer {
             .childChannelInitializer { child in
                 child.eventLoop.makeCompletedFuture {
                     let address = child.remoteAddress
-                    let host = address?.ipAddress ?? "0.0.0.0"
+                    let host = Self.printed(address?.ipAddress ?? "0.0.0.0")
                     let admission = runner.value.admission
                     guard admission.admit(host) else {
                         runner.value.figures.rejected += 1
@@ -125,11 +146,12 @@ extension ZooKeeperServer {
                     )
                 }
             }
-            .bind(
-                host: configuration.clientPortAddress ?? "::",
-                port: configuration.clientPort
-            ).wait()
     }
+}
+
+/// Why a server does not start.
+package struct ServerStartError: Error, Hashable, Sendable, CustomStringConvertible {
+    package let description: String
 }
 
 /// Counts clients by address, and numbers them.
@@ -168,6 +190,16 @@ final class Admission {
 }
 
 struct AdmissionRefused: Error {}
+
+extension ZooKeeperServer {
+    /// A socket that listens for both kinds of addresses has IPv4's as ::ffff:1.2.3.4; everybody else,
+    /// Apache's server included, calls them 1.2.3.4.
+    private static func printed(_ address: String) -> String {
+        let prefix = "::ffff:"
+        let rest = address.dropFirst(prefix.count)
+        return address.hasPrefix(prefix) && rest.contains(".") ? String(rest) : address
+    }
+}
 
 /// Carries a value to the one thread that will own it from then on.
 private struct Handover<Value>: @unchecked Sendable {
