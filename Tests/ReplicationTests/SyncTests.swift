@@ -78,6 +78,32 @@ import ZooKeeperModel
         #expect(ensemble.now.instant == before && ensemble.status(leader)?.mode == .leader)
     }
 
+    @Test func `a read after a sync never sees what its own client wrote after it`() throws {
+        let ensemble = try Ensemble.ofThree()
+        let leader = try #require(ensemble.leader)
+        let client = try ensemble.connect(leader)
+        _ = try client.create("/a", [1])
+        ensemble.clear(client.connection)
+        let followers = ensemble.ids.filter { $0 != leader }
+        // Nobody says that this server still leads.
+        for id in followers { ensemble.slow(id) }
+        let logged = ensemble.node(leader).disk.log.count
+        client.send(.sync("/a"))
+        client.send(.getData("/a", watch: false))
+        client.send(.setData("/a", data: [2], version: -1))
+        client.send(.getData("/a", watch: false))
+        ensemble.settle()
+        #expect(client.codes == [])
+        #expect(
+            ensemble.node(leader).disk.log.count == logged,
+            "it could be applied before the read"
+        )
+        for id in followers { ensemble.hurry(id) }
+        ensemble.settle()
+        #expect(client.codes == [.ok, .ok, .ok, .ok])
+        #expect(ensemble.replies(client.connection).map(\.data) == [nil, [1], nil, [2]])
+    }
+
     @Test func `a sync on a server alone is answered at once`() throws {
         let ensemble = try Ensemble.standalone()
         let client = try ensemble.connect(one)

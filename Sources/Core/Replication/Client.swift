@@ -23,6 +23,9 @@ struct Client: Sendable {
     }
     /// After so many bytes the edge must have got rid of them before reads are answered again.
     static let creditBytes = 4 << 20
+    /// So many reads may wait before a write that is on its way: they are answered even beyond the
+    /// credit, for they must not see it.
+    static let readsBeforeWrite = 32
     /// Schemes that one connection can have authenticated with.
     static let maximumIdentities = 64
 
@@ -40,6 +43,11 @@ struct Client: Sendable {
     /// Requests not answered yet, in the order in which they came. Empty or begun by one that has
     /// to wait: a read never stands first for longer than an input, unless its credit is used up.
     var queue = Deque<QueuedRequest>()
+    /// How many of `queue` are writes on their way, writes that are not, reads, and syncs.
+    var writesUnderWay = 0
+    var unsentWrites = 0
+    var waitingReads = 0
+    var waitingSyncs = 0
     var pause: Pause = []
     /// Roughly, since the edge last said that nothing waits.
     var unsentBytes = 0
@@ -62,12 +70,50 @@ struct Client: Sendable {
     }
 
     var hasCredit: Bool { unsentBytes < Self.creditBytes }
+
+    /// Whether a write that comes now must not be sent off yet: it could be applied before a request
+    /// that came earlier has had its turn, which would then see it.
+    var holdsWrites: Bool {
+        unsentWrites > 0 || waitingSyncs > 0 || waitingReads >= Self.readsBeforeWrite
+            || waitingReads > 0 && writesUnderWay == 0
+    }
+
+    mutating func count(_ work: QueuedRequest.Work, _ difference: Int) {
+        switch work {
+        case .write: writesUnderWay += difference
+        case .unsent: unsentWrites += difference
+        case .read: waitingReads += difference
+        case .sync, .forwardedSync: waitingSyncs += difference
+        case .finished: break
+        }
+    }
+
+    var isCountedRight: Bool {
+        var other = self
+        other.dropQueue()
+        return other.writesUnderWay == 0 && other.unsentWrites == 0 && other.waitingReads == 0
+            && other.waitingSyncs == 0
+    }
+
+    mutating func dropQueue() {
+        for request in queue { count(request.work, -1) }
+        queue.removeAll()
+    }
+
+    /// Changes what a queued request waits for.
+    mutating func replace(at index: Int, by work: QueuedRequest.Work) {
+        count(queue[index].work, -1)
+        queue[index].work = work
+        count(work, 1)
+    }
 }
 
 struct QueuedRequest: Sendable {
     enum Work: Sendable {
         /// Answered when its transaction is applied.
         case write(ReplyShape)
+        /// A write that waits for what came before it, and who its sender was when it came.
+        indirect case unsent(Request, ReplyShape, [Identity])
         case read(Operation)
         /// On the leader, once all of this has come.
         case sync(ZnodePath, SyncPlace)

@@ -106,7 +106,7 @@ extension Replica {
                 {
                     response = .failure(.ephemeralOnLocalSession)
                 }
-                clients[slot].queue[index].work = .finished(response, ending)
+                clients[slot].replace(at: index, by: .finished(response, ending))
                 break
             }
             index += 1

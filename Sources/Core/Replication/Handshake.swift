@@ -268,6 +268,6 @@ extension Replica {
         connectionExpiry.remove(id)
         watches.removeAll(of: id)
         outstanding -= clients[slot].queue.count
-        clients[slot].queue.removeAll()
+        clients[slot].dropQueue()
     }
 }

@@ -121,6 +121,7 @@ extension Replica {
 extension Replica {
     mutating func forward(
         _ request: Request,
+        _ identities: [Identity],
         at slot: Int,
         _ actions: inout [ReplicaAction]
     ) {
@@ -142,7 +143,7 @@ extension Replica {
                     cxid: request.xid,
                     operationCode: code,
                     body: body,
-                    identities: clients[slot].identities
+                    identities: identities
                 )
             ),
             &actions
@@ -178,7 +179,7 @@ extension Replica {
         guard let id = forwardedSyncs.popFirst(), let slot = clients.slot(of: id) else { return }
         for index in clients[slot].queue.indices {
             guard case .forwardedSync(let path) = clients[slot].queue[index].work else { continue }
-            clients[slot].queue[index].work = .finished(.success(.synced(path)), .stays)
+            clients[slot].replace(at: index, by: .finished(.success(.synced(path)), .stays))
             break
         }
         advance(slot, &actions)

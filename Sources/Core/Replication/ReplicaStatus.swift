@@ -118,6 +118,10 @@ extension Replica {
             guard let slot = clients.slot(of: id) else { continue }
             let client = clients[slot]
             queued += client.queue.count
+            precondition(
+                client.isCountedRight,
+                "\(id) waits for other requests than are counted"
+            )
             switch client.phase {
             case .serving:
                 serving += 1
@@ -142,8 +146,12 @@ extension Replica {
             case .write, .forwardedSync: break
             case .sync(_, let place):
                 precondition(!hasCome(place), "\(id) waits for \(place), which is here")
+            case .unsent: preconditionFailure("\(id) has a write that waits for nothing")
             case .read:
-                precondition(!client.hasCredit, "\(id) has a read that waits for nothing")
+                precondition(
+                    !client.hasCredit && client.writesUnderWay == 0,
+                    "\(id) has a read that waits for nothing"
+                )
             case .finished: preconditionFailure("\(id) has an answer that waits for nothing")
             }
         }

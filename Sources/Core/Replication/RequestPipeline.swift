@@ -43,19 +43,10 @@ extension Replica {
             }
         case .create, .delete, .setData, .setACL, .multi:
             upgradeIfNeeded(for: request.operation, at: slot, &actions)
-            enqueue(
-                .write(ReplyShape(request.operation)),
-                xid: request.xid,
-                code,
-                at: slot,
-                &actions
-            )
-            submit(request, at: slot, &actions)
+            write(request, ReplyShape(request.operation), code, at: slot, &actions)
         case .closeSession where locals.contains(clients[slot].session):
             closeLocalSession(request, at: slot, &actions)
-        case .closeSession:
-            enqueue(.write(.empty), xid: request.xid, code, at: slot, &actions)
-            submit(request, at: slot, &actions)
+        case .closeSession: write(request, .empty, code, at: slot, &actions)
         case .sync(let path): sync(path, xid: request.xid, at: slot, &actions)
         case .auth(let scheme, let credential):
             // It counts from here on, though its answer waits for its turn: later writes are sent
@@ -71,8 +62,7 @@ extension Replica {
             )
         case .malformed:
             if request.operation.isWrite, code != OperationCode.check.rawValue {
-                enqueue(.write(.empty), xid: request.xid, code, at: slot, &actions)
-                submit(request, at: slot, &actions)
+                write(request, .empty, code, at: slot, &actions)
             } else {
                 finish(
                     .failure(.marshallingError),
@@ -90,26 +80,62 @@ extension Replica {
         }
     }
 
+    private mutating func write(
+        _ request: Request,
+        _ shape: ReplyShape,
+        _ code: Int32,
+        at slot: Int,
+        _ actions: inout [ReplicaAction]
+    ) {
+        let identities = clients[slot].identities
+        if clients[slot].holdsWrites {
+            let work = QueuedRequest.Work.unsent(request, shape, identities)
+            enqueue(work, xid: request.xid, code, at: slot, &actions)
+        } else {
+            enqueue(.write(shape), xid: request.xid, code, at: slot, &actions)
+            submit(request, identities, at: slot, &actions)
+        }
+    }
+
+    /// Sends off the writes that nothing holds any more.
+    private mutating func submitUnsent(_ slot: Int, _ actions: inout [ReplicaAction]) {
+        var reads = 0
+        for index in clients[slot].queue.indices {
+            switch clients[slot].queue[index].work {
+            case .sync, .forwardedSync: return
+            case .read:
+                reads += 1
+                guard index > 0, reads < Client.readsBeforeWrite else { return }
+            case .write, .finished: break
+            case .unsent(let request, let shape, let identities):
+                clients[slot].replace(at: index, by: .write(shape))
+                submit(request, identities, at: slot, &actions)
+                if clients[slot].unsentWrites == 0 { return }
+            }
+        }
+    }
+
     /// On its way to become a transaction, here or on the leader.
     private mutating func submit(
         _ request: Request,
+        _ identities: [Identity],
         at slot: Int,
         _ actions: inout [ReplicaAction]
     ) {
         if isLeading, holdsRequests {
-            held.append(.client(clients[slot].id, request, clients[slot].identities))
+            held.append(.client(clients[slot].id, request, identities))
         } else if isLeading {
             propose(
                 request.operation,
                 session: clients[slot].session,
                 cxid: request.xid,
                 owner: .local,
-                identities: clients[slot].identities,
+                identities: identities,
                 connection: clients[slot].id,
                 &actions
             )
         } else {
-            forward(request, at: slot, &actions)
+            forward(request, identities, at: slot, &actions)
         }
     }
 
@@ -136,6 +162,7 @@ extension Replica {
         clients[slot].queue.append(
             QueuedRequest(xid: xid, code: code, arrived: now.instant, work: work)
         )
+        clients[slot].count(work, 1)
         outstanding += 1
         if outstanding > configuration.globalOutstandingLimit,
             !clients[slot].pause.contains(.outstanding)
@@ -145,24 +172,31 @@ extension Replica {
         }
     }
 
-    /// Answers what has its turn.
     mutating func advance(_ slot: Int, _ actions: inout [ReplicaAction]) {
+        answer(slot, &actions)
+        if clients[slot].unsentWrites > 0 { submitUnsent(slot, &actions) }
+    }
+
+    /// Answers what has its turn.
+    private mutating func answer(_ slot: Int, _ actions: inout [ReplicaAction]) {
         while let head = clients[slot].queue.first {
             let result: Result<Response, ErrorCode>
             var ending = QueuedRequest.Ending.stays
             switch head.work {
-            case .write, .forwardedSync: return
+            case .write, .unsent, .forwardedSync: return
             case .sync(let path, let place):
                 guard hasCome(place) else { return }
                 result = .success(.synced(path))
             case .read(let operation):
-                guard clients[slot].hasCredit else { return }
+                // The next write to be applied may be one that came after it.
+                guard clients[slot].hasCredit || clients[slot].writesUnderWay > 0 else { return }
                 result = read(operation, at: slot, &actions)
             case .finished(let known, let itsEnding):
                 result = known
                 ending = itsEnding
             }
             clients[slot].queue.removeFirst()
+            clients[slot].count(head.work, -1)
             outstanding -= 1
             reply(
                 at: slot,

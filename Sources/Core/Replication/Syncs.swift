@@ -39,7 +39,8 @@ extension Replica {
         guard isLeading else {
             enqueue(.forwardedSync(path), xid: xid, code, at: slot, &actions)
             forwardedSyncs.append(clients[slot].id)
-            return forward(Request(xid: xid, operation: .sync(path)), at: slot, &actions)
+            let request = Request(xid: xid, operation: .sync(path))
+            return forward(request, clients[slot].identities, at: slot, &actions)
         }
         let place = nextSyncPlace()
         enqueue(.sync(path, place), xid: xid, code, at: slot, &actions)
