@@ -102,6 +102,15 @@ extension World {
     }
 
     private func step(_ process: ServerProcess, _ index: Int, _ input: ReplicaInput) {
+        if plan.planted != nil {
+            if case .leading = process.replica.ensembleRole {
+                process.bug.isLeading = true
+            } else {
+                process.bug.isLeading = false
+            }
+            process.bug.lastZxid = process.replica.lastZxid
+            process.bug.now = now
+        }
         guard let bug = plan.planted, let hears = bug.hears else {
             return honestStep(process, index, input)
         }
@@ -125,6 +134,10 @@ extension World {
         if let does = plan.planted?.does {
             actions = actions.flatMap { does($0, &process.bug) }
             process.inbox += process.bug.takeFeedback()
+        }
+        if plan.planted != nil {
+            actions += process.bug.takeActions()
+            for _ in 0..<process.bug.takeStrikes() { note("server \(index) makes its mistake") }
         }
         for action in actions {
             if let (count, death) = servers[index].actionsToLive {

@@ -48,7 +48,15 @@ package struct BugState: Sendable {
     package var connections: [String: ConnectionID] = [:]
     package var keptActions: [ReplicaAction] = []
     package var keptRequests: [StorageRequest] = []
+    package var keptInputs: [ReplicaInput] = []
+    package var paths: [String: ZnodePath] = [:]
+    /// What is so of its replica, and of the world's clock, when an input comes.
+    package internal(set) var isLeading = false
+    package internal(set) var lastZxid = Zxid.zero
+    package internal(set) var now = Instant(nanoseconds: 0)
     private var feedback: [ReplicaInput] = []
+    private var ownActions: [ReplicaAction] = []
+    private var strikes = 0
 
     package init(server: Int, voterCount: Int, seed: UInt64) {
         self.server = server
@@ -58,6 +66,23 @@ package struct BugState: Sendable {
 
     /// The replica hears this after what it hears now.
     package mutating func tell(_ input: ReplicaInput) { feedback.append(input) }
+
+    /// This is done after what the replica wants done now.
+    package mutating func act(_ action: ReplicaAction) { ownActions.append(action) }
+
+    /// Here it makes its mistake: a line of the trace.
+    package mutating func strike() { strikes += 1 }
+
+    package mutating func takeActions() -> [ReplicaAction] {
+        guard !ownActions.isEmpty else { return [] }
+        defer { ownActions = [] }
+        return ownActions
+    }
+
+    package mutating func takeStrikes() -> Int {
+        defer { strikes = 0 }
+        return strikes
+    }
 
     package mutating func takeFeedback() -> [ReplicaInput] {
         guard !feedback.isEmpty else { return [] }

@@ -6,6 +6,7 @@ extension PlantedBug {
     /// In the order of the table in Docs/Simulation.md.
     package static let all: [PlantedBug] =
         diskBugs + epochBugs + synchronizationBugs + quorumBugs + serviceBugs
+        + outsiderBugs
 
     package static func named(_ name: String) -> PlantedBug? { all.first { $0.name == name } }
 
@@ -290,7 +291,7 @@ extension PlantedBug {
         )
     }
 
-    private static func bug(
+    static func bug(
         _ name: String,
         _ mistake: String,
         seed: UInt64? = nil,
