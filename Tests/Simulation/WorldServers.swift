@@ -238,6 +238,8 @@ extension World {
     func stop(_ index: Int, _ death: SimulatedServer.Death) {
         servers[index].actionsToLive = nil
         servers[index].stall = nil
+        // Else a snapshot of its own that has the same name would be taken for the end of it.
+        servers[index].installing = nil
         let disk = servers[index].disk
         if let process = servers[index].process {
             note("server \(index) stops: \(death)")
