@@ -145,7 +145,7 @@ extension PlantedBug {
     // MARK: Syncs
 
     private static let outsiderSyncBugs = [
-        bug("sync-alone", "a learner answers sync without its leader") { bug in
+        bug("sync-alone", "a learner answers sync without its leader", seed: 169) { bug in
             bug.hears = { input, state in
                 guard case .request(let id, let request) = input, !state.isLeading,
                     case .sync(let path) = request.operation
