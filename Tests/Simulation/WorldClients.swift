@@ -38,7 +38,10 @@ extension World {
             completed(index, token, result, zxid)
         case .event(let event): sawEvent(index, event)
         case .state(let state): changed(index, state)
-        case .log(let level, let message): note("client \(index) \(level): \(message)")
+        case .log(let level, let message):
+            note("client \(index) \(level): \(message)")
+            // It goes to another server then, and would never tell anybody else.
+            if message.contains("it answered request") { fail("client \(index): \(message)") }
         }
     }
 

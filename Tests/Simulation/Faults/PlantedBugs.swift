@@ -8,7 +8,9 @@ extension PlantedBug {
         diskBugs + epochBugs + synchronizationBugs + quorumBugs + serviceBugs
         + outsiderBugs
 
-    package static func named(_ name: String) -> PlantedBug? { all.first { $0.name == name } }
+    package static func named(_ name: String) -> PlantedBug? {
+        (all + unseen).first { $0.name == name }
+    }
 
     // MARK: The disk
 
