@@ -4,32 +4,6 @@ import Testing
 /// Real servers on hosts of their own, with what happens to hosts and networks.
 @Suite(.serialized, .enabled(if: Network.isPossible))
 struct EnsembleFaultTests {
-    typealias Member = EnsembleWorkspace.Member
-
-    /// All servers of the ensemble must hold all that was acknowledged.
-    private func verify(_ ensemble: EnsembleWorkspace, _ load: SteadyLoad) throws {
-        let (acknowledged, complaints) = load.stop()
-        #expect(complaints == [], "\(ensemble.logs)")
-        #expect(acknowledged.count > 100, "there was hardly any load")
-        for member in ensemble.members where member.isRunning {
-            let missing = try SteadyLoad.missing(
-                acknowledged,
-                on: member.address,
-                port: EnsembleWorkspace.clientPort
-            )
-            #expect(
-                missing == [],
-                "acknowledged and not on server \(member.number)\n\(ensemble.logs)"
-            )
-        }
-    }
-
-    private func startLoad(_ ensemble: EnsembleWorkspace) throws -> SteadyLoad {
-        let load = try SteadyLoad(ensemble.addresses, port: EnsembleWorkspace.clientPort)
-        load.waitForProgress()
-        return load
-    }
-
     enum Cut: CaseIterable, Sendable {
         case bothWays
         /// The leader hears nobody, but is heard.
@@ -43,7 +17,7 @@ struct EnsembleFaultTests {
         let ensemble = try EnsembleWorkspace(size: 3)
         defer { ensemble.tearDown() }
         let old = try ensemble.waitForLeader()
-        let load = try startLoad(ensemble)
+        let load = try ensemble.startLoad()
         let others = ensemble.members.map(\.number).filter { $0 != old.number }
         for other in others {
             if cut != .leaderIsMute { try ensemble.network.cut(from: other, to: old.number) }
@@ -58,7 +32,7 @@ struct EnsembleFaultTests {
         try ensemble.network.heal()
         try ensemble.waitForLeader()
         load.waitForProgress()
-        try verify(ensemble, load)
+        try ensemble.verify(load)
     }
 
     /// Requests wait in the sockets of a stopped leader, and its successor is at work when it wakes.
@@ -68,7 +42,7 @@ struct EnsembleFaultTests {
         let ensemble = try EnsembleWorkspace(size: 3)
         defer { ensemble.tearDown() }
         let old = try ensemble.waitForLeader()
-        let load = try startLoad(ensemble)
+        let load = try ensemble.startLoad()
         let stale = try #require(RawClient(host: old.address, port: EnsembleWorkspace.clientPort))
         try #require(stale.open(timeout: 60_000)?.isAlive == true)
         old.pause()
@@ -94,14 +68,14 @@ struct EnsembleFaultTests {
                 #expect(missing == [], "a deposed leader answered\n\(ensemble.logs)")
             }
         }
-        try verify(ensemble, load)
+        try ensemble.verify(load)
     }
 
     @Test func `five servers go on without two, stop without three, and lose nothing`() throws {
         let ensemble = try EnsembleWorkspace(size: 5)
         defer { ensemble.tearDown() }
         let first = try ensemble.waitForLeader()
-        let load = try startLoad(ensemble)
+        let load = try ensemble.startLoad()
         first.kill()
         var left = ensemble.members.map(\.number).filter { $0 != first.number }
         let second = try ensemble.waitForLeader(among: left)
@@ -118,6 +92,6 @@ struct EnsembleFaultTests {
         for member in [first, second, third] { try member.start() }
         try ensemble.waitForLeader()
         load.waitForProgress()
-        try verify(ensemble, load)
+        try ensemble.verify(load)
     }
 }

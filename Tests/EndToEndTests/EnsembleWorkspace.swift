@@ -91,7 +91,7 @@ final class EnsembleWorkspace {
         private let workspace: Workspace
         private let configuration: String
         private(set) var child: ChildProcess?
-        private var starts = 0
+        private(set) var starts = 0
         /// Of the lives before this one.
         private var earlierLogs = ""
 
@@ -128,6 +128,7 @@ final class EnsembleWorkspace {
         func terminate() { child?.terminate() }
         func pause() { child?.signal(SIGSTOP) }
         func resume() { child?.signal(SIGCONT) }
+        func handOver() { child?.signal(SIGUSR1) }
 
         /// A stopped process takes no SIGTERM, but SIGKILL.
         fileprivate func end() { child?.kill() }

@@ -13,7 +13,8 @@ struct ServerCommand: ParsableCommand {
         discussion: """
             CONFIG is a zoo.cfg. Keys that Apache's server takes as Java properties \
             (zookeeper.K) are lines K=V. SIGTERM and SIGINT stop the server; what it has \
-            acknowledged is on disk at any moment.
+            acknowledged is on disk at any moment. SIGUSR1 makes a leader hand over to one of its \
+            followers.
 
             Exit status: 0 after a signal, 1 when the server had to stop, 2 when it could not \
             start.
@@ -28,7 +29,7 @@ struct ServerCommand: ParsableCommand {
 
     func run() throws {
         // Before any thread exists, so that all of them leave these signals to this one.
-        let signals = SignalWait([SIGTERM, SIGINT])
+        let signals = SignalWait([SIGTERM, SIGINT, SIGUSR1])
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         var logger = Logger(label: "zkserver")
         logger.logLevel = logLevel
@@ -44,9 +45,14 @@ struct ServerCommand: ParsableCommand {
             logger.critical("cannot start: \(error)")
             throw ExitCode(2)
         }
-        let signal = signals.wait()
-        logger.info("stopping after signal \(signal)")
-        try server.stop()
+        while true {
+            let signal = signals.wait()
+            guard signal == SIGUSR1 else {
+                logger.info("stopping after signal \(signal)")
+                return try server.stop()
+            }
+            server.handOver()
+        }
     }
 }
 

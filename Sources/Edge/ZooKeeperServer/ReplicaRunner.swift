@@ -287,6 +287,12 @@ final class ReplicaRunner {
 
     // MARK: Administration
 
+    /// Another member is to lead. What comes of it is in the log.
+    func handOver() {
+        receive(.handOver)
+        finishTurn()
+    }
+
     /// Closes all clients and the disk. Sessions stay, for a later start.
     func stop() {
         isHalted = true

@@ -59,6 +59,11 @@ package final class ZooKeeperServer: Sendable {
         logger.info("serving clients on port \(clientPort)")
     }
 
+    /// Where this server leads, it makes way for one of its followers; the log says what comes of it.
+    package func handOver() {
+        channel.eventLoop.execute { [runner] in runner.value.handOver() }
+    }
+
     /// Closes the port and all clients, and waits until both are done. The lock on the data goes with
     /// the last use of the server.
     package func stop() throws {
