@@ -13,9 +13,11 @@ final class EnsembleWorkspace {
     let size: Int
     private(set) var members: [Member] = []
 
-    /// Starts all servers, without waiting. `directory` says where a member keeps its data.
+    /// Starts all servers, without waiting. `directory` says where a member keeps its data; named
+    /// members know each other by names that each host resolves for itself.
     init(
         size: Int,
+        isNamed: Bool = false,
         extra: [String] = [],
         directory: ((Int) throws -> String)? = nil
     ) throws {
@@ -23,7 +25,11 @@ final class EnsembleWorkspace {
         workspace = try Workspace()
         network = try Network()
         for number in 1...size { try network.addHost(number) }
-        let servers = (1...size).map { "server.\($0)=\(network.address($0)):2888:3888" }
+        if isNamed { for number in 1...size { try resolveRightly(on: number) } }
+        let servers = (1...size).map { number in
+            let host = isNamed ? Self.hostName(number) : network.address(number)
+            return "server.\(number)=\(host):2888:3888"
+        }
         for number in 1...size {
             let data = try directory?(number) ?? workspace.makeDirectory("data-\(number)")
             try FileManager.default.createDirectory(
@@ -54,6 +60,16 @@ final class EnsembleWorkspace {
     func tearDown() {
         for member in members { member.end() }
         workspace.tearDown()
+    }
+
+    static func hostName(_ number: Int) -> String { "zk\(number).test" }
+
+    /// On this host each member's name stands for that member.
+    func resolveRightly(on host: Int) throws {
+        try network.setNames(
+            (1...size).map { (Self.hostName($0), network.address($0)) },
+            on: host
+        )
     }
 
     var addresses: [String] { members.map(\.address) }

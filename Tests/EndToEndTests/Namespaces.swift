@@ -53,6 +53,7 @@ final class Network {
             let namespace = line.prefix { $0 != " " }
             if namespace.hasPrefix(prefix), isMeant(namespace) {
                 run(["ip", "netns", "delete", String(namespace)])
+                try? FileManager.default.removeItem(atPath: namesDirectory(of: namespace))
             }
         }
     }
@@ -88,7 +89,37 @@ final class Network {
     }
 
     /// What to put before a command that is to run on the host; it keeps its process.
-    func command(on host: Int) -> [String] { ["nsenter", "--net=/run/netns/" + namespace(host)] }
+    func command(on host: Int) -> [String] {
+        FileManager.default.fileExists(atPath: Self.namesDirectory(of: namespace(host)))
+            ? ["ip", "netns", "exec", namespace(host)]
+            : ["nsenter", "--net=/run/netns/" + namespace(host)]
+    }
+
+    // MARK: Names
+
+    /// Files there stand in the place of those in /etc for what `ip netns exec` begins.
+    private static func namesDirectory(of namespace: some StringProtocol) -> String {
+        "/etc/netns/" + namespace
+    }
+
+    /// What this host makes of these names, from now on. The first time before anything runs there.
+    func setNames(_ names: [(name: String, address: String)], on host: Int) throws {
+        let directory = Self.namesDirectory(of: namespace(host))
+        try FileManager.default.createDirectory(
+            atPath: directory,
+            withIntermediateDirectories: true
+        )
+        let lines = ["127.0.0.1 localhost"] + names.map { "\($0.address) \($0.name)" }
+        // In place: what is mounted over /etc/hosts is this file, not its name.
+        try (lines.joined(separator: "\n") + "\n").write(
+            toFile: directory + "/hosts",
+            atomically: false,
+            encoding: .utf8
+        )
+    }
+
+    /// The test's own process on this network.
+    var ownAddress: String { subnet + ".254" }
 
     // MARK: Faults
 
