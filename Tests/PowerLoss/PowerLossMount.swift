@@ -49,10 +49,15 @@ package final class PowerLossMount: Sendable {
     }
 
     deinit {
+        resume()
         process.terminate()
         process.waitUntilExit()
         try? FileManager.default.removeItem(atPath: mountPoint)
     }
+
+    /// No call is answered before ``resume()``: not even SIGKILL ends a process that waits for one.
+    package func pause() { _ = kill(process.processIdentifier, SIGSTOP) }
+    package func resume() { _ = kill(process.processIdentifier, SIGCONT) }
 
     package func path(_ label: String) -> String { mountPoint + "/" + label }
 
