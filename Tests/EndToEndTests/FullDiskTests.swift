@@ -7,18 +7,51 @@ import Testing
 struct FullDiskTests {
     private static let value = [UInt8](repeating: 0x61, count: 900)
 
-    /// Creates znodes until the server is gone; those that were acknowledged.
-    private func fill(_ server: ServerProcess, from first: Int = 0) throws -> [String] {
-        let client = try RawClient.connected(to: server.port)
+    /// What the log says once when it begins.
+    private static let waiting = "until there is room, this server acknowledges no write"
+
+    /// Creates znodes until one is not answered any more; those that were acknowledged.
+    private func fill(_ server: ServerProcess, with client: RawClient) throws -> [String] {
         var acknowledged: [String] = []
-        for number in first..<(first + 100_000) {
-            let path = "/\(number)"
-            guard let reply = client.ask(.create(path, Self.value)) else { return acknowledged }
+        while acknowledged.count < 100_000 {
+            let path = "/\(acknowledged.count)"
+            client.send(RawRequest.create(path, Self.value).frame(xid: client.nextXid()))
+            var received = client.receive(limit: 0.2)
+            while received == .nothing {
+                if server.child.log.contains(Self.waiting) { return acknowledged }
+                received = client.receive(limit: 0.2)
+            }
+            guard case .frame(let frame) = received, let reply = RawReply(frame) else {
+                throw SteadyClient.Failure(description: "\(received) after \(path)")
+            }
             try #require(reply.error == 0, "\(path): error \(reply.error)")
             acknowledged.append(path)
         }
-        Issue.record("the disk never became full")
-        return acknowledged
+        throw SteadyClient.Failure(description: "the disk never became full")
+    }
+
+    /// A server whose disk has become full, and what a client has met of it. Another client is there
+    /// already: a new session is a write.
+    private func full(
+        _ supply: PowerSupply,
+        _ workspace: Workspace,
+        preallocatedKiB: Int
+    ) throws -> (
+        server: ServerProcess, client: RawClient, reader: RawClient, acknowledged: [String]
+    ) {
+        let server = try ServerProcess(
+            .ours,
+            in: workspace,
+            dataDirectory: supply.path + "/data",
+            extra: ["preAllocSize=\(preallocatedKiB)"]
+        )
+        let client = try RawClient.connected(to: server.port)
+        let reader = try RawClient.connected(to: server.port)
+        let used = try supply.mount.report(supply.disk).usedBytes
+        try supply.mount.tell("capacity \(supply.disk) \(used + 300_000)")
+        let acknowledged = try fill(server, with: client)
+        #expect(acknowledged.count > 100)
+        return (server, client, reader, acknowledged)
     }
 
     private func missing(_ paths: [String], on server: ServerProcess) throws -> [String] {
@@ -35,44 +68,78 @@ struct FullDiskTests {
 
     /// ZOOKEEPER-3701: a server whose log's disk was full went on to acknowledge from memory.
     @Test(arguments: [64, 0])
-    func `a server whose disk is full acknowledges nothing more, says why, and ends`(
+    func `a server whose disk is full answers reads, and writes once there is room`(
         preallocatedKiB: Int
     ) throws {
         let workspace = try Workspace()
         defer { workspace.tearDown() }
         let supply = try PowerSupply(PowerLossMount())
-        let server = try ServerProcess(
-            .ours,
-            in: workspace,
-            dataDirectory: supply.path + "/data",
-            extra: ["preAllocSize=\(preallocatedKiB)"]
+        let (server, client, reader, acknowledged) = try full(
+            supply,
+            workspace,
+            preallocatedKiB: preallocatedKiB
         )
-        let used = try supply.mount.report(supply.disk).usedBytes
-        try supply.mount.tell("capacity \(supply.disk) \(used + 300_000)")
-        let acknowledged = try fill(server)
-        #expect(acknowledged.count > 100)
-        #expect(end(of: server) == 1)
         let log = server.child.log
         #expect(
             log.contains("\(supply.path)/data/version-2/log.")
                 && log.contains("No space left on device"),
             "\(log)"
         )
+        // Others see what was acknowledged, and nothing else.
+        let last = acknowledged.count - 1
+        #expect(reader.ask(.getData("/\(last)"))?.data == Self.value)
+        #expect(reader.ask(.getData("/\(last + 1)"))?.error == -101)
+        // It stays so, and is said once.
+        #expect(client.receive(limit: 3) == .nothing && server.child.isRunning)
+        #expect(server.child.log.components(separatedBy: Self.waiting).count == 2)
 
+        try supply.mount.tell("capacity \(supply.disk) 0")
+        guard case .frame(let frame) = client.receive(limit: 60) else {
+            Issue.record("the write that waited is not answered\n\(server.child.log)")
+            return
+        }
+        #expect(RawReply(frame)?.error == 0)
+        #expect(server.child.log.contains("there is room on the disk again"))
+        let paths = acknowledged + ["/\(acknowledged.count)"]
+        #expect(try missing(paths, on: server) == [])
+        #expect(client.isServed)
+        #expect(client.ask(.create("/room"))?.error == 0)
+
+        // And it is on disk.
+        try supply.cut(afterCalls: 0)
+        server.kill()
+        try supply.restore(seed: .random(in: 1...(.max)))
+        try server.restart()
+        #expect(try missing(paths, on: server) == [])
+    }
+
+    @Test(arguments: [64, 0])
+    func `a server that is killed while its disk is full has what it acknowledged`(
+        preallocatedKiB: Int
+    ) throws {
+        let workspace = try Workspace()
+        defer { workspace.tearDown() }
+        let supply = try PowerSupply(PowerLossMount())
+        let (server, _, _, acknowledged) = try full(
+            supply,
+            workspace,
+            preallocatedKiB: preallocatedKiB
+        )
+        server.kill()
         // While there is no room it does not start, or serves all that it holds.
         try server.launchAgain()
-        eventually("the server starts or ends") {
+        eventually("the server starts, ends or waits") {
             !server.child.isRunning || server.fourLetterWord("srvr").contains("Mode:")
+                || server.child.log.contains(Self.waiting)
         }
         if !server.child.isRunning {
-            // It could not start, or had to stop soon after.
-            #expect([1, 2].contains(server.child.process.terminationStatus))
+            #expect(server.child.process.terminationStatus == 2)
             #expect(server.child.log.contains("No space left on device"), "\(server.child.log)")
         }
 
         // With room, all is there; also where the power fails before it is.
         server.kill()
-        try supply.restore(seed: .random(in: 0...(.max)))
+        try supply.restore(seed: .random(in: 1...(.max)))
         try server.restart()
         #expect(try missing(acknowledged, on: server) == [])
         // Where zeros go ahead of the entries, no entry was cut short.

@@ -38,12 +38,12 @@ struct JournalTests {
         let journal = try journal()
         _ = journal.perform(.append(proposals(1...1)))
         let syncs = disk.syncCount
-        let results = journal.perform(batch: [
+        let outcome = journal.perform(batch: [
             .append(proposals(2...3)), .append(proposals(4...4)), .storeEpoch(.accepted, 1),
             .append(proposals(5...5)), .append(proposals(6...6)),
         ])
         #expect(
-            results == [
+            outcome.results == [
                 .persisted(upTo: zxid(4)), .epochStored(.accepted, 1), .persisted(upTo: zxid(6)),
             ]
         )
@@ -107,13 +107,15 @@ struct JournalTests {
         _ = journal.perform(.beginSnapshot(zxid: zxid(1)))
         let body = snapshotBody([zxid(1)])
         let before = disk.syncCount
-        let results = journal.perform(batch: [
+        let outcome = journal.perform(batch: [
             .append(proposals(2...2)), .snapshotSlice(Array(body[..<9])),
             .append(proposals(3...3)), .snapshotSlice(Array(body[9...])),
             .append(proposals(4...4)),
         ])
         #expect(
-            results == [.snapshotSliceWritten, .snapshotSliceWritten, .persisted(upTo: zxid(4))]
+            outcome.results == [
+                .snapshotSliceWritten, .snapshotSliceWritten, .persisted(upTo: zxid(4)),
+            ]
         )
         // The new file and its directory.
         #expect(disk.syncCount - before == 2)

@@ -13,6 +13,8 @@ struct MemoryDisk {
     /// Begun and not finished.
     private var partial: (zxid: Zxid, body: [UInt8], isInstall: Bool)?
     private(set) var snapshotsStored = 0
+    /// There is no room for so many snapshots to come.
+    var snapshotsWithoutRoom = 0
     /// Why nothing can be written, where that is so.
     var failure: String?
 
@@ -36,6 +38,10 @@ struct MemoryDisk {
         case .finishSnapshot:
             guard let finished = partial else { return .failed("no snapshot was begun") }
             partial = nil
+            if snapshotsWithoutRoom > 0 {
+                snapshotsWithoutRoom -= 1
+                return .snapshotLost(zxid: finished.zxid)
+            }
             snapshot = (finished.zxid, finished.body)
             snapshotsStored += 1
             if finished.isInstall { log = [] }

@@ -175,9 +175,16 @@ package struct CrashPoints {
         for call in Swift.stride(from: 0, to: calls, by: 3 * stride) {
             let workload = JournalWorkload(disk: try makeDisk())
             workload.disk.failingCall = (call, failure)
-            if workload.run() { return "call \(call) failed, and all went on" }
+            var costsASnapshot = false
+            workload.disk.beforeCall = { [unowned workload] number in
+                if number == call { costsASnapshot = workload.isWritingSnapshot }
+            }
+            let hasGoneOn = workload.run()
+            if hasGoneOn, failure != .noSpace || !costsASnapshot {
+                return "call \(call) failed, and all went on"
+            }
             let asked = workload.disk.callCount
-            if workload.hasJournal {
+            if workload.hasJournal, !hasGoneOn {
                 if (try? workload.perform(.append(1))) != nil {
                     return "call \(call) failed, and an append was acknowledged"
                 }

@@ -56,6 +56,8 @@ package final class JournalWorkload {
     /// Why the workload ended before its end.
     package private(set) var failure = ""
     package private(set) var purged: [String] = []
+    /// This server's own tree is being written: of that, want of room costs no more than that.
+    package private(set) var isWritingSnapshot = false
     package private(set) var summary: RecoverySummary?
 
     package init(disk: any CrashableDisk) { self.disk = disk }
@@ -175,14 +177,22 @@ package final class JournalWorkload {
             epoch = kind == .current ? value : epoch
         case .snapshot(let count):
             let sequence = vouched
+            isWritingSnapshot = true
+            defer { isWritingSnapshot = false }
             try ask(.beginSnapshot(zxid: sequence.last ?? .zero))
             let body = snapshotBody(sequence)
             try ask(.snapshotSlice(Array(body[..<20])))
             if count > 0 { try append(count) }
             try ask(.snapshotSlice(Array(body[20...])))
-            try ask(.finishSnapshot(digestZxid: sequence.last ?? .zero, digest: nil))
-            storedSnapshot = sequence.last ?? .zero
+            let end = sequence.last ?? .zero
+            switch try ready().perform(.finishSnapshot(digestZxid: end, digest: nil)) {
+            case .snapshotStored: storedSnapshot = end
+            case .snapshotLost: break
+            case let other: throw Violation(description: "\(String(describing: other))")
+            }
         case .abandonedSnapshot:
+            isWritingSnapshot = true
+            defer { isWritingSnapshot = false }
             try ask(.beginSnapshot(zxid: vouched.last ?? .zero))
             try ask(.snapshotSlice([1, 2, 3]))
             try ask(.abandonSnapshot)

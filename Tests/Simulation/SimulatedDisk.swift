@@ -221,6 +221,9 @@ extension SimulatedDisk: Disk {
             let size = files[number]?.size ?? 0
             let used = files.values.reduce(0) { $0 + $1.size }
             guard used + max(0, offset + bytes.count - size) <= capacityBytes else {
+                // As much as fits is written, as the system does it.
+                let room = max(0, size + capacityBytes - used - offset)
+                files[number]?.write(at: offset, Array(bytes.prefix(room)))
                 throw DiskError("write \(file): no space left on device", isNoSpace: true)
             }
         }

@@ -44,13 +44,14 @@ struct SimulatedServer {
 /// What a server has in memory: gone with a crash.
 final class ServerProcess {
     var replica: Replica
-    let journal: Journal
+    let journal: PatientJournal
     /// Frames of clients, by connection.
     var clients: [ConnectionID: ClientStream] = [:]
     var pendingStorage: [StorageRequest] = []
     /// Waits for the requests before it.
     var pendingTruncation: Zxid?
     var storageUnderWay: StorageWork?
+    var isWaitingForRoom = false
     var plannedWake: Instant?
 
     /// Inputs that came of the actions being carried out: they wait until those are done.
@@ -70,7 +71,7 @@ final class ServerProcess {
     var lastExpiry = Zxid.zero
     var phases: Set<ProtocolPhase> = []
 
-    init(replica: Replica, journal: Journal, bug: BugState) {
+    init(replica: Replica, journal: PatientJournal, bug: BugState) {
         self.replica = replica
         self.journal = journal
         self.bug = bug
@@ -86,6 +87,8 @@ final class ServerProcess {
     enum StorageWork {
         case requests([StorageRequest])
         case truncate(Zxid)
+        /// Is there room now for what waits for it?
+        case resume
     }
 
     var isServing: Bool { seenRole.isServing }

@@ -59,6 +59,7 @@ extension World {
         switch work {
         case .requests(let requests): perform(requests, process, index, life)
         case .truncate(let zxid): truncate(to: zxid, process, index, life)
+        case .resume: hear(process.journal.resume(), process, index, life)
         }
     }
 
@@ -68,37 +69,58 @@ extension World {
         _ index: Int,
         _ life: Int
     ) {
-        let results = process.journal.perform(batch: requests)
-        var heard = results
-        record(requests, results, index)
-        if let answers = plan.planted?.answers {
-            heard = results.flatMap { answers($0, &process.bug) }
-        }
-        for result in heard { feed(index, life, .storage(result)) }
-        guard servers[index].life == life else { return }
-        submitStorage(process, index, life)
-    }
-
-    /// What the disk holds now, as far as it has answered.
-    private func record(_ requests: [StorageRequest], _ results: [StorageResult], _ index: Int) {
+        // Before the answers, some of which may come only when there is room.
         for case .append(let proposals) in requests {
             for proposal in proposals { servers[index].log.append(proposal.zxid) }
         }
-        var installing: Zxid?
-        for case .beginInstall(let zxid) in requests { installing = zxid }
+        for case .beginInstall(let zxid) in requests { servers[index].installing = zxid }
+        hear(process.journal.perform(batch: requests), process, index, life)
+    }
+
+    /// A batch is done, or done in part and waits for room.
+    private func hear(
+        _ answer: PatientJournal.Answer,
+        _ process: ServerProcess,
+        _ index: Int,
+        _ life: Int
+    ) {
+        // Nothing else is asked of it before it has room.
+        if process.journal.isWaiting { process.storageUnderWay = .resume }
+        record(answer.results, index)
+        var heard = answer.results
+        if let answers = plan.planted?.answers {
+            heard = heard.flatMap { answers($0, &process.bug) }
+        }
+        for result in heard { feed(index, life, .storage(result)) }
+        guard servers[index].life == life else { return }
+        if process.isWaitingForRoom != process.journal.isWaiting {
+            process.isWaitingForRoom = process.journal.isWaiting
+            cover(process.isWaitingForRoom ? "waits for room" : "room again")
+            note("server \(index): \(answer.waitsBecause ?? "there is room again")")
+            feed(index, life, .diskFull(process.isWaitingForRoom))
+            guard servers[index].life == life else { return }
+        }
+        if process.isWaitingForRoom {
+            agenda.plan(.storageDone(index, life: life), at: now + .seconds(1))
+        } else {
+            submitStorage(process, index, life)
+        }
+    }
+
+    /// What the disk holds now, as far as it has answered.
+    private func record(_ results: [StorageResult], _ index: Int) {
         for result in results {
             switch result {
-            case .persisted: servers[index].log.synced()
+            case .persisted(let zxid): servers[index].log.synced(upTo: zxid)
             case .epochStored(let kind, let epoch): servers[index].log.stored(kind, epoch)
             case .snapshotStored(let zxid):
-                if installing == zxid || servers[index].installing == zxid {
+                if servers[index].installing == zxid {
                     servers[index].log.installed(zxid)
                     servers[index].installing = nil
                 }
-            case .snapshotSliceWritten, .logRead, .failed: break
+            case .snapshotSliceWritten, .snapshotLost, .logRead, .failed: break
             }
         }
-        if let installing { servers[index].installing = installing }
     }
 
     private func truncate(
@@ -108,8 +130,9 @@ extension World {
         _ life: Int
     ) {
         do {
-            try process.journal.truncate(to: zxid)
-            let state = try SimulatedRecovery.recover(process.journal)
+            let journal = process.journal.journal
+            try journal.truncate(to: zxid)
+            let state = try SimulatedRecovery.recover(journal)
             servers[index].log.recovered(
                 upTo: state.lastZxid,
                 acceptedEpoch: nil,

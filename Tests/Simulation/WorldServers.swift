@@ -15,7 +15,7 @@ extension World {
         if servers[index].isDiskFull { disk.fill(leaving: random.below(20_000)) }
         let journal = Journal(
             disk: disk,
-            configuration: JournalConfiguration(preallocationKiB: 16)
+            configuration: JournalConfiguration(preallocationKiB: 16, roomBytes: 32 << 10)
         )
         let state: RecoveredState
         do {
@@ -38,7 +38,7 @@ extension World {
         )
         servers[index].process = ServerProcess(
             replica: replica,
-            journal: journal,
+            journal: PatientJournal(journal, on: disk),
             bug: BugState(server: index, voterCount: plan.voterCount, seed: random.next())
         )
         feed(index, life, .start)
@@ -243,12 +243,9 @@ extension World {
         let disk = servers[index].disk
         if let process = servers[index].process {
             note("server \(index) stops: \(death)")
-            if case .requests(let requests) = process.storageUnderWay, random.chance(1, in: 2) {
+            if let work = process.storageUnderWay, random.chance(1, in: 2) {
                 disk.powerOffAfter = disk.callCount + random.below(12)
-                for case .append(let proposals) in requests {
-                    for proposal in proposals { servers[index].log.append(proposal.zxid) }
-                }
-                _ = process.journal.perform(batch: requests)
+                cutShort(work, process, index)
             }
             servers[index].process = nil
             servers[index].life += 1
@@ -269,6 +266,22 @@ extension World {
         }
         forgetHeld(.server(index))
         servers[index].isDiskFailing = false
+    }
+
+    private func cutShort(
+        _ work: ServerProcess.StorageWork,
+        _ process: ServerProcess,
+        _ index: Int
+    ) {
+        switch work {
+        case .requests(let requests):
+            for case .append(let proposals) in requests {
+                for proposal in proposals { servers[index].log.append(proposal.zxid) }
+            }
+            _ = process.journal.perform(batch: requests)
+        case .resume: _ = process.journal.resume()
+        case .truncate: break
+        }
     }
 
     /// The process ends itself because its disk failed; a supervisor starts it again.

@@ -10,6 +10,9 @@ enum FileNames {
     /// Complete and durable, and meant to replace everything else; see ``Journal/beginInstall(zxid:)``.
     static func install(_ zxid: Zxid) -> String { installPrefix + zxid.hexadecimal }
 
+    /// Written to see whether there is room, and removed.
+    static let roomProbe = partialPrefix + "room"
+
     static let partialPrefix = "partial-snapshot."
     static let installPrefix = "install-snapshot."
 

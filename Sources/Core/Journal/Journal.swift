@@ -11,7 +11,9 @@ internal import ZooKeeperWire
 /// - a file gets its name only when its bytes are durable, and a name is answered for only when it
 ///   is durable too;
 /// - after one failed write or sync nothing is written or answered any more: a failed sync has
-///   thrown away bytes that a second one would report as written.
+///   thrown away bytes that a second one would report as written. Only a snapshot of this server's
+///   own tree that finds no room is given up, and the log goes on: nobody relies on its draft.
+///   ``PatientJournal`` waits for room otherwise, and begins anew with what the disk then holds.
 ///
 /// Synchronous and confined to one thread: in production the disk thread. Sources: ZooKeeper's
 /// Administrator's Guide, "Data File Management"; zookeeper.apache.org, "ZooKeeper Internals".
@@ -23,7 +25,19 @@ package final class Journal {
     var isRecovered = false
     /// Why the journal failed for good; nil while it works.
     package private(set) var failure: String?
-    private var snapshot: SnapshotWriter?
+    /// It failed because the disk has no room, at a point from which a journal that is recovered from
+    /// that disk can go on: what it finds is what this one was asked for, up to some request.
+    package private(set) var lacksRoom = false
+    /// Up to here all is known to survive a power loss.
+    package private(set) var durableZxid = Zxid.zero
+    private var snapshot = SnapshotState.none
+
+    private enum SnapshotState {
+        case none
+        case writing(SnapshotWriter)
+        /// There was no room for it: what still comes of it is taken, and forgotten.
+        case lost(Zxid)
+    }
 
     /// Does nothing to the disk yet.
     package init(disk: any Disk, configuration: JournalConfiguration) {
@@ -56,38 +70,53 @@ package final class Journal {
         }
     }
 
+    /// What came of a batch of requests.
+    package struct BatchOutcome: Equatable {
+        /// After a failure `.failed` is the last one.
+        package var results: [StorageResult] = []
+        /// After a failure those that were not carried out, or not durably; none of them is answered.
+        package var undone: [StorageRequest] = []
+    }
+
     /// Carries out requests in order; appends that follow each other become durable together and
     /// are answered once. Slices of a snapshot between them do not part them: else a snapshot would
-    /// cost a slow disk a sync for each slice. After a failure `.failed` is the last answer.
-    package func perform(batch: [StorageRequest]) -> [StorageResult] {
-        var results: [StorageResult] = []
+    /// cost a slow disk a sync for each slice.
+    package func perform(batch: [StorageRequest]) -> BatchOutcome {
+        var outcome = BatchOutcome()
+        var unsynced: [StorageRequest] = []
+        var next = 0
         do throws(JournalError) {
-            var hasAppends = false
-            for request in batch {
-                if case .append(let proposals) = request {
+            while next < batch.count {
+                let request = batch[next]
+                switch request {
+                case .append(let proposals):
                     try append(proposals)
-                    hasAppends = true
-                    continue
+                    unsynced.append(request)
+                case .snapshotSlice:
+                    if let result = try performOther(request) { outcome.results.append(result) }
+                case .storeEpoch, .beginSnapshot, .beginInstall, .finishSnapshot, .abandonSnapshot,
+                    .readLog:
+                    try sync(&unsynced, &outcome)
+                    if let result = try performOther(request) { outcome.results.append(result) }
                 }
-                if case .snapshotSlice = request {
-                    if let result = try performOther(request) { results.append(result) }
-                    continue
-                }
-                if hasAppends {
-                    try sync()
-                    results.append(.persisted(upTo: lastZxid))
-                    hasAppends = false
-                }
-                if let result = try performOther(request) { results.append(result) }
+                next += 1
             }
-            if hasAppends {
-                try sync()
-                results.append(.persisted(upTo: lastZxid))
-            }
+            try sync(&unsynced, &outcome)
         } catch {
-            results.append(.failed("\(error)"))
+            outcome.results.append(.failed("\(error)"))
+            outcome.undone = unsynced + batch[next...]
         }
-        return results
+        return outcome
+    }
+
+    private func sync(
+        _ unsynced: inout [StorageRequest],
+        _ outcome: inout BatchOutcome
+    ) throws(JournalError) {
+        guard !unsynced.isEmpty else { return }
+        try sync()
+        unsynced.removeAll(keepingCapacity: true)
+        outcome.results.append(.persisted(upTo: lastZxid))
     }
 
     private func performOther(_ request: StorageRequest) throws(JournalError) -> StorageResult? {
@@ -108,9 +137,7 @@ package final class Journal {
             try writeSnapshotSlice(bytes)
             return .snapshotSliceWritten
         case .finishSnapshot(let digestZxid, let digest):
-            return .snapshotStored(
-                zxid: try finishSnapshot(digestZxid: digestZxid, digest: digest)
-            )
+            return try finishSnapshot(digestZxid: digestZxid, digest: digest)
         case .abandonSnapshot:
             try abandonSnapshot()
             return nil
@@ -125,7 +152,7 @@ package final class Journal {
     /// Not durable before ``sync()``. Zxids must increase.
     package func append(_ proposals: [Proposal]) throws(JournalError) {
         try guarded { () throws(JournalError) in
-            if let snapshot, snapshot.isInstall {
+            if case .writing(let writer) = snapshot, writer.isInstall {
                 throw .misuse("transactions were appended while a tree is being installed")
             }
             for proposal in proposals { try log.append(proposal) }
@@ -133,7 +160,10 @@ package final class Journal {
     }
 
     package func sync() throws(JournalError) {
-        try guarded { () throws(JournalError) in try log.sync() }
+        try guarded { () throws(JournalError) in
+            try log.sync()
+            durableZxid = log.lastZxid
+        }
     }
 
     /// Makes everything durable and begins a new file with the next transaction.
@@ -161,6 +191,7 @@ package final class Journal {
         try guarded(keepsWorkingAfterNotInLog: true) { () throws(JournalError) in
             try dropSnapshot()
             try log.sync()
+            durableZxid = min(log.lastZxid, zxid)
             if zxid == log.lastZxid { return }
             let snapshots = try survey(cuttingAfter: zxid)
             guard try log.place(after: zxid, isBase: snapshots.isBase) != nil else {
@@ -233,51 +264,77 @@ package final class Journal {
         try guarded { () throws(JournalError) in
             try dropSnapshot()
             try log.roll()
+            durableZxid = log.lastZxid
             do throws(DiskError) {
-                snapshot = try SnapshotWriter(
+                let writer = try SnapshotWriter(
                     disk: disk,
                     directory: configuration.dataDirectory,
                     zxid: zxid,
                     isInstall: isInstall
                 )
-            } catch { throw .disk(error) }
+                snapshot = .writing(writer)
+            } catch { try lose(zxid, isInstall: isInstall, error) }
         }
     }
 
     package func writeSnapshotSlice(_ bytes: [UInt8]) throws(JournalError) {
         try guarded { () throws(JournalError) in
-            guard snapshot != nil else { throw .misuse("a slice came for no snapshot") }
-            do throws(DiskError) { try snapshot?.write(bytes) } catch { throw .disk(error) }
+            guard case .writing(var writer) = snapshot else {
+                if case .lost = snapshot { return }
+                throw .misuse("a slice came for no snapshot")
+            }
+            // The writer's buffer is held once.
+            snapshot = .none
+            var problem: DiskError?
+            do throws(DiskError) { try writer.write(bytes) } catch { problem = error }
+            snapshot = .writing(writer)
+            if let problem { try lose(writer.zxid, isInstall: writer.isInstall, problem) }
         }
     }
 
-    /// The snapshot's zxid. Durable once this returns.
+    /// `.snapshotStored` once it is durable, or `.snapshotLost`.
     package func finishSnapshot(
         digestZxid: Zxid,
         digest: TreeDigestValue?
-    ) throws(JournalError) -> Zxid {
-        var result = Zxid.zero
+    ) throws(JournalError) -> StorageResult {
+        var result: StorageResult?
         try guarded { () throws(JournalError) in
-            guard var writer = snapshot else { throw .misuse("no snapshot was begun") }
-            snapshot = nil
-            do throws(DiskError) {
-                snapshotBytes = try writer.finish(
-                    digest: digest.map { SnapshotDigest(zxid: digestZxid, digest: $0) }
-                )
-                let directory = configuration.dataDirectory
-                let name =
-                    writer.isInstall
-                    ? FileNames.install(writer.zxid) : FileNames.snapshot(writer.zxid)
-                try disk.rename(writer.file, to: directory + "/" + name)
-                try disk.syncDirectory(directory)
-                if writer.isInstall {
-                    try completeInstall(writer.zxid)
-                    log.restart(after: writer.zxid)
-                }
-            } catch { throw .disk(error) }
-            result = writer.zxid
+            if case .writing(var writer) = snapshot {
+                let digest = digest.map { SnapshotDigest(zxid: digestZxid, digest: $0) }
+                do throws(DiskError) {
+                    let name =
+                        writer.isInstall
+                        ? FileNames.install(writer.zxid) : FileNames.snapshot(writer.zxid)
+                    snapshotBytes = try writer.finish(digest: digest)
+                    try disk.rename(writer.file, to: configuration.dataDirectory + "/" + name)
+                } catch { try lose(writer.zxid, isInstall: writer.isInstall, error) }
+            }
+            switch snapshot {
+            case .none: throw .misuse("no snapshot was begun")
+            case .lost(let zxid): result = .snapshotLost(zxid: zxid)
+            case .writing(let writer):
+                try keep(writer)
+                result = .snapshotStored(zxid: writer.zxid)
+            }
+            snapshot = .none
         }
+        guard let result else { preconditionFailure("a snapshot ended without a result") }
         return result
+    }
+
+    /// It has its name: a leader's tree may be this server's database from here on.
+    private func keep(_ writer: SnapshotWriter) throws(JournalError) {
+        do throws(DiskError) {
+            try disk.syncDirectory(configuration.dataDirectory)
+            guard writer.isInstall else { return }
+            try completeInstall(writer.zxid)
+            log.restart(after: writer.zxid)
+            durableZxid = writer.zxid
+        } catch {
+            // A leader's tree is final also for want of room: what a new journal finds need not be
+            // what the replica has in memory.
+            throw .disk(writer.isInstall ? DiskError(error.description) : error)
+        }
     }
 
     package func abandonSnapshot() throws(JournalError) {
@@ -285,9 +342,36 @@ package final class Journal {
     }
 
     private func dropSnapshot() throws(JournalError) {
-        guard let writer = snapshot else { return }
-        snapshot = nil
+        guard case .writing(let writer) = snapshot else {
+            snapshot = .none
+            return
+        }
+        snapshot = .none
         do throws(DiskError) { try disk.remove(writer.file) } catch { throw .disk(error) }
+    }
+
+    /// There was no room for a snapshot. Of an own one the draft is removed, and everything else
+    /// goes on; the tree of a leader is waited for.
+    private func lose(
+        _ zxid: Zxid,
+        isInstall: Bool,
+        _ problem: DiskError
+    ) throws(JournalError) {
+        guard problem.isNoSpace, !isInstall else { throw .disk(problem) }
+        let draft = configuration.dataDirectory + "/" + FileNames.partial(zxid)
+        do throws(DiskError) {
+            if try disk.size(draft) != nil { try disk.remove(draft) }
+        } catch { throw .disk(error) }
+        snapshot = .lost(zxid)
+    }
+
+    /// The snapshot that was under way in an earlier journal on this disk is not there any more.
+    func resumeSnapshot(of earlier: Journal) {
+        switch earlier.snapshot {
+        case .none: break
+        case .writing(let writer): snapshot = .lost(writer.zxid)
+        case .lost(let zxid): snapshot = .lost(zxid)
+        }
     }
 
     // MARK: Epochs
@@ -317,7 +401,15 @@ package final class Journal {
         }
     }
 
-    func fail(_ error: JournalError) { failure = error.description }
+    func fail(_ error: JournalError) {
+        failure = error.description
+        if case .disk(let reason) = error { lacksRoom = reason.isNoSpace }
+    }
+
+    func recovered(upTo zxid: Zxid) {
+        isRecovered = true
+        durableZxid = zxid
+    }
 }
 
 extension Zxid {

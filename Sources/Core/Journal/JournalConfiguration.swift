@@ -18,6 +18,8 @@ package struct JournalConfiguration: Hashable, Sendable {
     package var trustsMissingSnapshot: Bool
     /// An entry said to be longer than this is damage.
     package var maximumEntryBytes: Int
+    /// A disk that was full is used again once so much can be written, and synced, in each directory.
+    package var roomBytes: Int
 
     package init(
         dataDirectory: String = "version-2",
@@ -27,7 +29,8 @@ package struct JournalConfiguration: Hashable, Sendable {
         retainedSnapshots: Int = 3,
         checksDigests: Bool = true,
         trustsMissingSnapshot: Bool = false,
-        maximumEntryBytes: Int = 64 << 20
+        maximumEntryBytes: Int = 64 << 20,
+        roomBytes: Int = 4 << 20
     ) {
         self.dataDirectory = dataDirectory
         self.logDirectory = logDirectory
@@ -37,5 +40,6 @@ package struct JournalConfiguration: Hashable, Sendable {
         self.checksDigests = checksDigests
         self.trustsMissingSnapshot = trustsMissingSnapshot
         self.maximumEntryBytes = maximumEntryBytes
+        self.roomBytes = roomBytes
     }
 }

@@ -25,7 +25,7 @@ extension Journal {
             throw error
         }
         snapshotBytes = recovery.summary.snapshotBytes
-        isRecovered = true
+        recovered(upTo: recovery.summary.lastZxid)
         return recovery.summary
     }
 
@@ -334,7 +334,8 @@ private struct Recovery {
             } catch { throw .disk(error) }
             throw .refused(
                 "\(file) is bad, and the log ends before it, at \(summary.lastZxid): "
-                    + "transactions are missing")
+                    + "transactions are missing"
+            )
         }
     }
 

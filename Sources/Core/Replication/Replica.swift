@@ -232,6 +232,7 @@ package struct Replica {
             run(.logRead(proposals, isComplete: isComplete), &actions)
         case .snapshotSliceWritten: snapshots.sliceWritten(now: now.instant)
         case .snapshotStored(let zxid): snapshotStored(zxid, &actions)
+        case .snapshotLost(let zxid): snapshotLost(zxid, &actions)
         case .failed(let reason): actions.append(.halt("the disk failed: \(reason)"))
         }
     }

@@ -74,6 +74,17 @@ extension Replica {
         run(.snapshotInstalled(finished.zxid), &actions)
     }
 
+    /// There was no room for it. This server's own database is still what it was.
+    mutating func installLost(_ actions: inout [ReplicaAction]) {
+        guard let lost = install.take(), lost.isFinished else {
+            preconditionFailure("the disk has lost a snapshot that nobody had finished")
+        }
+        actions.append(
+            .log(.warning, "there was no room for the leader's database of \(lost.zxid)")
+        )
+        run(.installRefused, &actions)
+    }
+
     mutating func abandonInstall(_ actions: inout [ReplicaAction]) {
         guard install.take() != nil else { return }
         actions.append(.storage(.abandonSnapshot))

@@ -197,6 +197,17 @@ extension Replica {
             installed(&actions)
         }
     }
+
+    /// The next one is due as if it had been stored: a tree that has no room now will hardly have
+    /// any at once.
+    mutating func snapshotLost(_ zxid: Zxid, _ actions: inout [ReplicaAction]) {
+        if snapshots.isDiskBusy {
+            snapshots.isDiskBusy = false
+            actions.append(.log(.warning, "there was no room for a snapshot of \(zxid)"))
+        } else {
+            installLost(&actions)
+        }
+    }
 }
 
 /// A small generator of numbers that only need to differ from member to member.

@@ -51,6 +51,8 @@ struct Election: Sendable {
     private var resendAt: Instant
     /// Set while a quorum agrees with `proposal`.
     private var finalizeAt: Instant?
+    /// The election could be over, had this server a disk to follow with.
+    private var isHeldBack = false
 
     /// Nil: still looking.
     typealias Outcome = Standing?
@@ -115,7 +117,10 @@ struct Election: Sendable {
     }
 
     mutating func wake(ledger: Ledger, now: Instant, actions: inout [ZabAction]) -> Outcome {
-        if let finalizeAt, now >= finalizeAt { return Standing(vote: proposal, round: round) }
+        if let finalizeAt, now >= finalizeAt {
+            guard mayFollow(proposal.leader, ledger, now) else { return nil }
+            return Standing(vote: proposal, round: round)
+        }
         if now >= resendAt {
             resendInterval = min(
                 resendInterval * 2,
@@ -125,7 +130,7 @@ struct Election: Sendable {
             let former = proposal
             reconsider(ledger, now)
             broadcast(ledger, &actions)
-            if proposal != former { return tally(ledger, now) }
+            if proposal != former || isHeldBack { return tally(ledger, now) }
         }
         return nil
     }
@@ -181,7 +186,10 @@ struct Election: Sendable {
             return tally(ledger, now)
         case .following, .leading:
             guard ledger.quorum.contains(vote.leader) else { return nil }
-            return join(ballot, ledger)
+            guard let outcome = join(ballot, ledger), mayFollow(vote.leader, ledger, now) else {
+                return nil
+            }
+            return outcome
         case .observing:
             return nil
         }
@@ -202,6 +210,14 @@ struct Election: Sendable {
 
     // MARK: -
 
+    /// A server that cannot log follows nobody. Its acknowledgement would not come, and what it is
+    /// sent would only fill its memory. It goes on telling its vote, and asks again.
+    private mutating func mayFollow(_ leader: ServerID, _ ledger: Ledger, _ now: Instant) -> Bool {
+        isHeldBack = leader != ledger.me && ledger.isDiskStuck(at: now)
+        if isHeldBack { finalizeAt = nil }
+        return !isHeldBack
+    }
+
     /// Has this round ended? Every voter of a quorum must hold exactly my proposal.
     private mutating func tally(_ ledger: Ledger, _ now: Instant) -> Outcome {
         func agrees(_ voter: ServerID) -> Bool {
@@ -212,8 +228,10 @@ struct Election: Sendable {
         }
         guard ledger.quorum.mayLead(proposal.leader), ledger.quorum.isReached(by: agrees) else {
             finalizeAt = nil
+            isHeldBack = false
             return nil
         }
+        guard mayFollow(proposal.leader, ledger, now) else { return nil }
         // Only votes of linked voters can still be on their way. This saves time, and decides nothing:
         // any quorum that agrees may go ahead.
         let awaitsNobody = ledger.quorum.isUnanimous { voter in

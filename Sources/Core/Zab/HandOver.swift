@@ -41,9 +41,19 @@ extension Leadership {
     /// What this leader can foresee by itself. Tried again after syncLimit, as long as it lasts.
     mutating func handOverIfDue(_ ledger: Ledger, _ now: Instant, _ actions: inout [ZabAction]) {
         guard stage == .broadcasting, now >= nextHandOver,
-            lastProposed.counter >= plannedCounter || ledger.isDiskUnfit(at: now)
+            lastProposed.counter >= plannedCounter
+                || ledger.isDiskUnfit(at: now) && areOthersQuorum(ledger)
         else { return }
         beginHandOver(isCommanded: false, ledger: ledger, now: now, actions: &actions)
+    }
+
+    /// A server with such a disk follows nobody: without it, too few may be left for any leader. Then
+    /// this one stays, and reads go on.
+    private func areOthersQuorum(_ ledger: Ledger) -> Bool {
+        ledger.quorum.isReached { voter in
+            voter != ledger.me
+                && learners.contains { $0.server == voter && $0.isVoter && $0.stage == .synced }
+        }
     }
 
     mutating func giveUpHandOver(_ now: Instant, _ actions: inout [ZabAction]) {

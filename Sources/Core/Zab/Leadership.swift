@@ -397,13 +397,10 @@ struct Leadership: Sendable {
 }
 
 extension Leadership {
-    /// More is not proposed while so much waits for this leader's own disk: followers commit without
-    /// it.
-    static let unpersistedLimitBytes = 64 << 20
-
+    /// Followers commit without this leader's own disk, but what waits for that is bounded.
     func takesProposals(_ ledger: Ledger) -> Bool {
         stage == .broadcasting && handOver == nil
-            && ledger.unpersistedBytes < Self.unpersistedLimitBytes
+            && ledger.unpersistedBytes < Ledger.unpersistedLimitBytes
     }
 }
 

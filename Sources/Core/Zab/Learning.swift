@@ -174,6 +174,10 @@ struct Learning: Sendable {
             return
         }
         step(message, on: sender, ledger: &ledger, now: now, actions: &actions)
+        // An observer's leader waits for no answer, and would go on for ever.
+        if ledger.unpersistedBytes >= Ledger.unpersistedLimitBytes, ledger.isDiskStuck(at: now) {
+            failure = failure ?? "too much waits for this server's own disk"
+        }
     }
 
     private mutating func step(

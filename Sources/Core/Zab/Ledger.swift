@@ -140,13 +140,19 @@ struct Ledger: Sendable {
         }
     }
 
-    /// A server whose disk has no room, or has not answered for syncLimit, cannot lead: others are
-    /// better, if there are enough of them.
-    func isDiskUnfit(at now: Instant) -> Bool {
-        guard isDiskFull || diskAwaitedSince.map({ now >= $0 + configuration.syncTimeout }) == true
-        else { return false }
-        return quorum.isReached { $0 != me }
+    /// The disk has no room, or has not answered for syncLimit. What this server is asked to log
+    /// waits in memory.
+    func isDiskStuck(at now: Instant) -> Bool {
+        isDiskFull || diskAwaitedSince.map { now >= $0 + configuration.syncTimeout } == true
     }
+
+    /// A server whose disk is stuck cannot lead: others are better, if there are enough of them.
+    func isDiskUnfit(at now: Instant) -> Bool {
+        isDiskStuck(at: now) && quorum.isReached { $0 != me }
+    }
+
+    /// More is not taken, from clients or a leader, while so much waits for a disk that is stuck.
+    static let unpersistedLimitBytes = 64 << 20
 
     mutating func epochStored(_ kind: EpochKind, _ epoch: Int64) {
         switch kind {

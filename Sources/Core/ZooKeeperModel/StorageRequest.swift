@@ -7,7 +7,7 @@ public enum StorageRequest: Hashable, Sendable {
     /// Answered by `.epochStored` once durable.
     case storeEpoch(EpochKind, Int64)
     /// Start a snapshot named for `zxid`; slices follow. Answered by `.snapshotStored` after
-    /// `finishSnapshot`, once durable.
+    /// `finishSnapshot`, once durable, or by `.snapshotLost`.
     case beginSnapshot(zxid: Zxid)
     /// Like `beginSnapshot`, for a tree that came from the leader: the instant it becomes durable,
     /// the log and all older snapshots are forgotten, since the tree does not follow from them.
@@ -29,6 +29,9 @@ public enum StorageResult: Hashable, Sendable {
     /// Handed to the system, not durable yet: there is room for another slice.
     case snapshotSliceWritten
     case snapshotStored(zxid: Zxid)
+    /// In place of it: there was no room. Nothing of the snapshot is left, and what was there before
+    /// is as it was.
+    case snapshotLost(zxid: Zxid)
     /// `isComplete` says that everything through the zxid asked for, or the log's end, is in it.
     /// Nil when the log no longer reaches back that far, or `after` is not in this history.
     case logRead([Proposal]?, isComplete: Bool)

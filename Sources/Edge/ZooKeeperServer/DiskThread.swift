@@ -16,10 +16,14 @@ final class DiskThread: Sendable {
         case truncate(to: Zxid)
         /// Remove old snapshots, and logs that none of the rest needs.
         case purge
+        /// Is there room now for what waits for it?
+        case resume
     }
     enum Answer: Sendable {
-        /// And how long the disk had them.
-        case results([StorageResult], after: Duration)
+        /// And how long the disk had them. `notes` are for the operator.
+        case results([StorageResult], after: Duration, notes: [String])
+        /// The disk has no room for the rest: only `resume` is due.
+        case waiting([StorageResult], because: String)
         case recovered(RecoveredState)
         /// The names of the files that were removed.
         case purged([String])
@@ -31,7 +35,7 @@ final class DiskThread: Sendable {
     private let storage: Storage
 
     /// Takes over `journal`, which nobody else may touch any more.
-    init(journal: Journal, extendedTypes: Bool) {
+    init(journal: PatientJournal, extendedTypes: Bool) {
         pool = NIOThreadPool(numberOfThreads: 1)
         storage = Storage(journal: journal, extendedTypes: extendedTypes)
         pool.start()
@@ -53,12 +57,27 @@ final class DiskThread: Sendable {
     func stop() { pool.shutdownGracefully { _ in } }
 }
 
+extension DiskThread.Answer {
+    fileprivate static func failed(_ reason: String) -> Self {
+        .results([.failed(reason)], after: .zero, notes: [])
+    }
+
+    fileprivate init(_ answer: PatientJournal.Answer, after duration: Duration) {
+        self =
+            if let reason = answer.waitsBecause {
+                .waiting(answer.results, because: reason)
+            } else {
+                .results(answer.results, after: duration, notes: answer.notes)
+            }
+    }
+}
+
 /// The journal, confined to the pool's only thread: that is what makes sending it there safe.
 private final class Storage: @unchecked Sendable {
-    private let journal: Journal
+    private let patient: PatientJournal
     private let extendedTypes: Bool
-    init(journal: Journal, extendedTypes: Bool) {
-        self.journal = journal
+    init(journal: PatientJournal, extendedTypes: Bool) {
+        patient = journal
         self.extendedTypes = extendedTypes
     }
 
@@ -66,24 +85,26 @@ private final class Storage: @unchecked Sendable {
         switch work {
         case .requests(let requests):
             let start = SystemClock.now()
-            let results = journal.perform(batch: requests)
-            return .results(results, after: SystemClock.now() - start)
+            let answer = patient.perform(batch: requests)
+            return DiskThread.Answer(answer, after: SystemClock.now() - start)
+        case .resume:
+            return DiskThread.Answer(patient.resume(), after: .zero)
         case .truncate(let zxid):
             do {
-                try journal.truncate(to: zxid)
+                try patient.journal.truncate(to: zxid)
                 return .recovered(
-                    try journal.recoveredState(extendedTypes: extendedTypes).state
+                    try patient.journal.recoveredState(extendedTypes: extendedTypes).state
                 )
             } catch JournalError.notInLog {
                 return .truncationRefused
             } catch {
-                return .results([.failed("\(error)")], after: .zero)
+                return .failed("\(error)")
             }
         case .purge:
             do {
-                return .purged(try journal.purge())
+                return .purged(try patient.journal.purge())
             } catch {
-                return .results([.failed("\(error)")], after: .zero)
+                return .failed("\(error)")
             }
         }
     }

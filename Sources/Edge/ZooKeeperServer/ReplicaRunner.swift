@@ -34,6 +34,8 @@ final class ReplicaRunner {
     /// Work for the disk that waits for what it is doing, in order.
     private var pendingStorage = StorageQueue()
     private var isDiskBusy = false
+    /// It has no room for what it was given last, and is asked from time to time.
+    private var room: RoomWait?
     private var commitGroup = CommitGroup()
     private var commitTimer: Scheduled<Void>?
     private var isTurnEndScheduled = false
@@ -51,7 +53,7 @@ final class ReplicaRunner {
     init(
         configuration: ServerConfiguration,
         recovered: RecoveredState,
-        journal: Journal,
+        journal: PatientJournal,
         loop: any EventLoop,
         logger: Logger,
         onHalt: @escaping @Sendable (String) -> Void
@@ -259,9 +261,15 @@ final class ReplicaRunner {
     private func diskAnswered(_ answer: DiskThread.Answer) {
         isDiskBusy = false
         switch answer {
-        case .results(let results, let duration):
+        case .results(let results, let duration, let notes):
+            for note in notes { logger.warning("\(note)") }
             commitGroup.answered(after: duration, now: SystemClock.now())
             for result in results { receive(.storage(result)) }
+            roomFound()
+        case .waiting(let results, let reason):
+            isDiskBusy = true
+            for result in results { receive(.storage(result)) }
+            awaitRoom(reason)
         case .recovered(let state):
             receive(.recovered(state))
         case .purged(let names):
@@ -270,6 +278,30 @@ final class ReplicaRunner {
             receive(.truncationRefused)
         }
         finishTurn()
+    }
+
+    /// What was not written is kept, and not acknowledged. Another member takes over where this one
+    /// leads, if it can.
+    private func awaitRoom(_ reason: String) {
+        if room == nil {
+            logger.error(
+                "\(reason): until there is room, this server acknowledges no write and logs nothing"
+            )
+            receive(.diskFull(true))
+        }
+        var wait = room ?? RoomWait()
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        wait.timer = loop.scheduleTask(in: TimeAmount(wait.nextPause())) {
+            bound.value.submit(.resume)
+        }
+        room = wait
+    }
+
+    private func roomFound() {
+        guard room != nil, !isHalted else { return }
+        room = nil
+        logger.notice("there is room on the disk again")
+        receive(.diskFull(false))
     }
 
     // MARK: Time
@@ -304,6 +336,7 @@ final class ReplicaRunner {
         isHalted = true
         timer?.cancel()
         commitTimer?.cancel()
+        room?.timer?.cancel()
         purgeTimer?.cancel()
         peers?.stop()
         for connection in connections.values.sorted(by: { $0.id < $1.id }) {

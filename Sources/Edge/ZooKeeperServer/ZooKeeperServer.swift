@@ -79,14 +79,14 @@ extension ZooKeeperServer {
         _ configuration: ServerConfiguration,
         _ disk: PosixDisk,
         _ logger: Logger
-    ) throws -> (Journal, RecoveredState) {
+    ) throws -> (PatientJournal, RecoveredState) {
         let journal = Journal(disk: disk, configuration: configuration.journal)
         let (state, summary) = try journal.recoveredState(
             extendedTypes: configuration.extendedTypes
         )
         for note in summary.notes { logger.warning("\(note)") }
         logger.info("recovered up to \(summary.lastZxid) from \(configuration.dataDirectory)")
-        return (journal, state)
+        return (PatientJournal(journal, on: disk), state)
     }
 
     private static func listen(

@@ -15,7 +15,10 @@ struct LogView: Sendable {
     var durableEnd: Zxid { durableCount > 0 ? entries[durableCount - 1] : base }
 
     mutating func append(_ zxid: Zxid) { entries.append(zxid) }
-    mutating func synced() { durableCount = entries.count }
+    mutating func synced(upTo zxid: Zxid) {
+        let count = entries.lastIndex { $0 <= zxid }.map { $0 + 1 } ?? 0
+        durableCount = max(durableCount, count)
+    }
 
     mutating func stored(_ kind: EpochKind, _ epoch: Int64) {
         switch kind {

@@ -40,7 +40,16 @@ extension World {
         }
         // A client that stands still longer than its session lives.
         if random.chance(1, in: 5) { pause(drawClient()) }
+        if random.chance(1, in: 5) { commandHandOver() }
         planNextFault()
+    }
+
+    /// No fault: an operator wants another leader, and may well ask the wrong server.
+    private func commandHandOver() {
+        let index = drawVictim()
+        note("server \(index) is told to hand over")
+        if case .leading = servers[index].process?.seenRole { cover("told to hand over") }
+        feed(index, servers[index].life, .handOver)
     }
 
     /// The leader more often than another: most phases begin with its fall.
@@ -203,7 +212,12 @@ extension World {
 
     private func fillDisk(_ index: Int) {
         servers[index].isDiskFull = true
-        servers[index].disk.fill(leaving: random.below(20_000))
+        let disk = servers[index].disk
+        disk.fill(leaving: random.below(20_000))
+        // It may show at a sync, too.
+        if random.chance(1, in: 3) {
+            disk.failingCall = (disk.callCount + random.below(6), .noSpace)
+        }
         agenda.plan(.freeDisk(index), at: now + random.duration(1_000_000_000...6_000_000_000))
     }
 
@@ -212,7 +226,7 @@ extension World {
         servers[index].disk.capacityBytes = nil
         servers[index].disk.failingCall = nil
         // What has failed already fails for good: the process may still have to stop for it.
-        servers[index].isDiskFailing = servers[index].process?.journal.failure != nil
+        servers[index].isDiskFailing = servers[index].process?.journal.hasFailed == true
     }
 
     private func wipe(_ index: Int) {
