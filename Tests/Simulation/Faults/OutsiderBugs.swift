@@ -150,7 +150,7 @@ extension PlantedBug {
     // MARK: Syncs
 
     static let outsiderSyncBugs = [
-        bug("sync-alone", "a learner answers sync without its leader", seed: 169) { bug in
+        bug("sync-alone", "a learner answers sync without its leader") { bug in
             bug.hears = { input, state in
                 guard case .request(let id, let request) = input, !state.isLeading,
                     case .sync(let path) = request.operation
@@ -208,7 +208,7 @@ extension PlantedBug {
         bug(
             "moves-unasked",
             "a learner takes a session over without waiting for its leader",
-            seed: 10
+            seed: 11
         ) {
             bug in
             bug.does = { action, state in
@@ -298,7 +298,7 @@ extension PlantedBug {
         },
         // Learners now and then send writes late, which is no mistake, and do not forget those of
         // clients that have gone.
-        bug("late-write", "a leader takes a write of a session that has ended", seed: 25) { bug in
+        bug("late-write", "a leader takes a write of a session that has ended", seed: 23) { bug in
             bug.hears = { input, state in
                 switch input {
                 case .request(let id, _):
@@ -372,8 +372,7 @@ extension PlantedBug {
                 return [.send(id, .request(request))]
             }
         },
-        bug("takes-future-clients", "serves clients that have seen more than this server", seed: 70)
-        { bug in
+        bug("takes-future-clients", "serves clients that have seen more than this server") { bug in
             bug.hears = { input, state in
                 guard case .connectRequest(let id, var request) = input else { return [input] }
                 if request.lastZxidSeen > state.lastZxid { state.strike() }

@@ -109,7 +109,7 @@ extension PlantedBug {
                 return [.send(id, .diff(zxid))]
             }
         },
-        bug("early-newleader", "acknowledges NEWLEADER before its history is durable", seed: 4) {
+        bug("early-newleader", "acknowledges NEWLEADER before its history is durable", seed: 21) {
             bug in
             bug.hears = { input, state in
                 switch input {
@@ -238,7 +238,7 @@ extension PlantedBug {
                 return [.request(id, request)]
             }
         },
-        bug("ephemeral-stays", "a learner keeps the ephemerals of a session that ends", seed: 2) {
+        bug("ephemeral-stays", "a learner keeps the ephemerals of a session that ends", seed: 5) {
             bug in
             bug.hears = { input, _ in
                 switch input {
@@ -250,7 +250,7 @@ extension PlantedBug {
                 }
             }
         },
-        bug("not-ephemeral", "makes one ephemeral in four a persistent znode", seed: 2) { bug in
+        bug("not-ephemeral", "makes one ephemeral in four a persistent znode", seed: 5) { bug in
             bug.hears = { input, state in
                 guard case .request(let id, var request) = input,
                     case .create(var create) = request.operation,
