@@ -85,6 +85,7 @@ import ZooKeeperModel
         _ = try client.create("/a", [1])
         ensemble.clear(client.connection)
         let followers = ensemble.ids.filter { $0 != leader }
+        ensemble.settle()
         // Nobody says that this server still leads.
         for id in followers { ensemble.slow(id) }
         let logged = ensemble.node(leader).disk.log.count

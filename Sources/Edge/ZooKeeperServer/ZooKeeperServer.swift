@@ -1,4 +1,3 @@
-internal import Glibc
 internal import Journal
 package import Logging
 internal import NIOCore
@@ -100,11 +99,9 @@ extension ZooKeeperServer {
             return try bootstrap(configuration, runner, on: loop).bind(host: host, port: port)
                 .wait()
         } catch {
-            let reason = (error as? IOError).map { unsafe String(cString: strerror($0.errnoCode)) }
             throw ServerStartError(
                 description:
-                    "clients cannot be listened for at \(HostPort(host: host, port: port)): "
-                    + (reason ?? "\(error)")
+                    "clients cannot be listened for at \(HostPort(host: host, port: port)): \(error)"
             )
         }
     }
