@@ -127,61 +127,6 @@ struct HistoriesOfMixturesTests {
         }
     }
 
-    // MARK: Tails
-
-    @Test(arguments: [ServerProcess.Kind.apache, .ours])
-    func `what only a dead leader of either kind had logged is cut off when it is back`(
-        leader: ServerProcess.Kind
-    ) throws {
-        let workspace = try Workspace()
-        defer { workspace.tearDown() }
-        let rest: ServerProcess.Kind = leader == .ours ? .apache : .ours
-        let ensemble = try Ensemble([rest, rest, leader], in: workspace)
-        let deposed = ensemble.members[2]
-        var tail = 0
-        for round in 0..<5 where tail == 0 {
-            ensemble.makeLead(2)
-            ensemble.write("/agreed-\(round)", through: [deposed])
-            let client = try RawClient.connected(to: deposed.port)
-            // They hear of nothing any more, and it waits for their pings for a while.
-            for member in ensemble.members[..<2] { member.child.signal(SIGSTOP) }
-            for number in 0..<3 {
-                let request = RawRequest.create("/lost-\(number)")
-                client.send(request.frame(xid: client.nextXid()))
-            }
-            eventually("they are logged, or it has stepped down", limit: 20) {
-                tail = deposed.countInLogs("/lost-")
-                return tail > 0 || ensemble.mode(of: deposed) == nil
-            }
-            deposed.kill()
-            for member in ensemble.members[..<2] {
-                member.kill()
-                try member.launchAgain()
-            }
-            eventually("the rest serves", limit: 60) { (ensemble.leader ?? 2) < 2 }
-            if tail == 0 {
-                try deposed.launchAgain()
-                ensemble.waitUntilServing()
-            }
-        }
-        try #require(tail > 0, "it was never quick enough")
-        ensemble.write("/new", through: Array(ensemble.members[..<2]))
-        try deposed.launchAgain()
-        ensemble.waitUntilServing()
-        for _ in 0..<2 {
-            let reader = try RawClient.connected(to: deposed.port)
-            #expect(reader.ask(.sync("/"))?.error == 0)
-            #expect(reader.ask(.exists("/lost-0"))?.error == -101)
-            #expect(reader.ask(.exists("/agreed-0"))?.error == 0)
-            #expect(reader.ask(.exists("/new"))?.error == 0)
-            reader.close(sessionToo: true)
-            ensemble.expectAlike()
-            deposed.kill()
-            try deposed.launchAgain()
-            ensemble.waitUntilServing()
-        }
-    }
-
     // MARK: Transactions and configuration
 
     /// Apache's members here believe in reconfiguration, ours do not know it; each sends its text of
@@ -289,19 +234,6 @@ extension Ensemble {
                 "\(member.kind): \(figures)",
                 sourceLocation: sourceLocation
             )
-        }
-    }
-}
-
-extension ServerProcess {
-    /// How often a text is in the transaction logs.
-    fileprivate func countInLogs(_ text: String) -> Int {
-        let directory = dataDirectory + "/version-2"
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
-        return names.filter { $0.hasPrefix("log.") }.reduce(0) { sum, name in
-            let bytes = FileManager.default.contents(atPath: directory + "/" + name) ?? Data()
-            return sum + String(decoding: bytes, as: UTF8.self).components(separatedBy: text).count
-                - 1
         }
     }
 }
