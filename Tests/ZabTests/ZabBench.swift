@@ -14,6 +14,7 @@ struct ZabBench {
         observers: Int64 = 0,
         log: [Proposal] = [],
         epoch: Int64 = 0,
+        suffrage: Suffrage = .full,
         recentCount: Int = 500
     ) {
         let members = (1...(voters + observers)).map {
@@ -27,6 +28,7 @@ struct ZabBench {
             lastLoggedZxid: log.last?.zxid ?? .zero,
             acceptedEpoch: epoch,
             currentEpoch: epoch,
+            suffrage: suffrage,
             recent: Array(log.suffix(recentCount))
         )
     }

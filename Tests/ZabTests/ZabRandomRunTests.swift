@@ -9,6 +9,7 @@ struct ZabRandomRunTests {
         var isLive: Bool
         var agreedCount: Int
         var sent: [String: Int]
+        var wipeCount: Int
     }
 
     static func run(
@@ -17,6 +18,7 @@ struct ZabRandomRunTests {
         observers: Int,
         groups: [EnsembleConfiguration.Group] = [],
         weights: [ServerID: Int64] = [:],
+        wipes: Bool = false,
         steps: Int = 2500
     ) -> Outcome {
         var world = ZabWorld(
@@ -52,6 +54,9 @@ struct ZabRandomRunTests {
             case 183..<188: world.feed(.diskFull(world.random.chance(30)), to: one)
             case 188..<191: world.stopped[one] = true
             case 191..<197: world.stopped[one] = false
+            case 197..<203:
+                guard wipes, world.mayWipe else { break }
+                world.wipe(one, isDamaged: world.random.chance(50))
             default: world.step()
             }
         }
@@ -85,7 +90,8 @@ struct ZabRandomRunTests {
             failures: world.failures,
             isLive: isHealed(agreedBefore),
             agreedCount: world.agreed.count,
-            sent: world.sent
+            sent: world.sent,
+            wipeCount: world.wipeCount
         )
     }
 

@@ -36,6 +36,8 @@ struct ZabWorld {
         var snapshot: [Proposal] = []
         var accepted: Int64 = 0
         var current: Int64 = 0
+        /// What was on disk could not be relied on, and was thrown away.
+        var isDamaged = false
         // Lost in a crash.
         var jobs: [DiskJob] = []
         var installing: (zxid: Zxid, slices: [[UInt8]])?
@@ -45,6 +47,8 @@ struct ZabWorld {
         var checked = 0
         var role = ZabRole.looking
         var history: [Proposal] { snapshot + log }
+        /// As its disk tells it at a start.
+        var suffrage: Suffrage { current > 0 ? .full : isDamaged ? .lost : .none }
     }
 
     struct Connection {
@@ -82,6 +86,7 @@ struct ZabWorld {
     var proposedCount = 0
     var committedLogCapacity: Int
     var sent: [String: Int] = [:]
+    var wipeCount = 0
 
     init(
         seed: UInt64,
@@ -124,6 +129,7 @@ struct ZabWorld {
             lastLoggedZxid: history.last?.zxid ?? .zero,
             acceptedEpoch: servers[index].accepted,
             currentEpoch: servers[index].current,
+            suffrage: servers[index].suffrage,
             recent: Array(history.suffix(committedLogCapacity)),
             committedLogCapacity: committedLogCapacity
         )
@@ -157,6 +163,21 @@ struct ZabWorld {
             feed(.electionDisconnected(servers[index].id), to: other)
         }
     }
+
+    /// A crash from which the server comes back with an empty disk, or with one that was damaged: of
+    /// what it promised it may remember too little.
+    mutating func wipe(_ index: Int, isDamaged: Bool = false) {
+        if servers[index].peer != nil { crash(index) }
+        servers[index].log = []
+        servers[index].snapshot = []
+        servers[index].accepted = isDamaged ? servers[index].current : 0
+        servers[index].current = 0
+        servers[index].isDamaged = isDamaged
+        wipeCount += 1
+    }
+
+    /// Only one voter at a time may have lost what it acknowledged.
+    var mayWipe: Bool { servers.allSatisfy { $0.suffrage == .full } }
 
     mutating func setCut(_ one: Int, _ two: Int, _ isCut: Bool) {
         let pair: UInt64 = 1 << UInt64(min(one, two) * servers.count + max(one, two))

@@ -53,6 +53,10 @@ struct Election: Sendable {
     private var finalizeAt: Instant?
     /// The election could be over, had this server a disk to follow with.
     private var isHeldBack = false
+    /// Set in a voter whose word does not count: who else holds nothing.
+    private var founding: Founding?
+    /// Every voter holds nothing, this one too: its vote counts from now on.
+    private(set) var hasFounded = false
 
     /// Nil: still looking.
     typealias Outcome = Standing?
@@ -67,7 +71,12 @@ struct Election: Sendable {
     init(round: Int64, ledger: Ledger, successor: ServerID? = nil, now: Instant) {
         self.round = round
         deference = successor.map { ($0, now + ledger.configuration.tickTime) }
-        initial = Self.candidate(deference?.successor, ledger, now)
+        if ledger.isVoter, ledger.suffrage != .full {
+            initial = Founding.vote(of: ledger)
+            founding = Founding(isPossible: ledger.suffrage == .none)
+        } else {
+            initial = Self.candidate(deference?.successor, ledger, now)
+        }
         proposal = initial
         resendAt = now + resendInterval
     }
@@ -90,6 +99,7 @@ struct Election: Sendable {
 
     /// What kept this server from standing for election may be over.
     private mutating func reconsider(_ ledger: Ledger, _ now: Instant) {
+        guard founding == nil else { return }
         var best = proposal
         if let deference, now >= deference.until {
             self.deference = nil
@@ -112,6 +122,7 @@ struct Election: Sendable {
     }
 
     mutating func start(ledger: Ledger, now: Instant, actions: inout [ZabAction]) -> Outcome {
+        found(ledger, now)
         broadcast(ledger, &actions)
         return tally(ledger, now)
     }
@@ -162,6 +173,9 @@ struct Election: Sendable {
         switch notification.state {
         case .looking:
             settled.removeAll { $0.sender == sender }
+            guard founding == nil else {
+                return hear(ballot, ledger: ledger, now: now, actions: &actions)
+            }
             guard notification.electionEpoch >= round || isWithoutCandidate(ledger) else {
                 send(to: sender, ledger, &actions)
                 return nil
@@ -185,6 +199,7 @@ struct Election: Sendable {
             Self.record(ballot, in: &received)
             return tally(ledger, now)
         case .following, .leading:
+            founding?.forget(sender)
             guard ledger.quorum.contains(vote.leader) else { return nil }
             guard let outcome = join(ballot, ledger), mayFollow(vote.leader, ledger, now) else {
                 return nil
@@ -202,11 +217,67 @@ struct Election: Sendable {
     }
 
     /// A link came up: what was sent before may be lost.
-    func connected(to member: ServerID, ledger: Ledger, actions: inout [ZabAction]) {
+    mutating func connected(to member: ServerID, ledger: Ledger, actions: inout [ZabAction]) {
+        founding?.forget(member)
         if ledger.quorum.contains(member) { send(to: member, ledger, &actions) }
     }
 
     mutating func lostLink(ledger: Ledger, now: Instant) -> Outcome { tally(ledger, now) }
+
+    // MARK: - Without a vote
+
+    /// A looking voter's word, heard by one whose own does not count.
+    private mutating func hear(
+        _ ballot: Ballot,
+        ledger: Ledger,
+        now: Instant,
+        actions: inout [ZabAction]
+    ) -> Outcome {
+        // Whoever votes does so in the latest round.
+        round = max(round, ballot.round)
+        if ledger.quorum.contains(ballot.vote.leader), ballot.vote.zxid != .none {
+            Self.record(ballot, in: &received)
+        } else {
+            received.removeAll { $0.sender == ballot.sender }
+        }
+        if founding?.hear(ballot.vote, of: ballot.sender) == true {
+            // Its second word counts, and it waits for mine.
+            send(to: ballot.sender, ledger, &actions)
+        }
+        found(ledger, now)
+        guard hasFounded else { return nil }
+        broadcast(ledger, &actions)
+        return tally(ledger, now)
+    }
+
+    /// Votes like any other from the moment on at which all voters are known to be new.
+    private mutating func found(_ ledger: Ledger, _ now: Instant) {
+        guard founding?.isComplete(among: ledger) == true else { return }
+        hasFounded = true
+        beginVoting(ledger, now)
+    }
+
+    /// The disk may finish a synchronization only after its leader was left.
+    mutating func epochStored(
+        ledger: Ledger,
+        now: Instant,
+        actions: inout [ZabAction]
+    ) -> Outcome {
+        guard founding != nil, ledger.suffrage == .full else { return nil }
+        beginVoting(ledger, now)
+        broadcast(ledger, &actions)
+        return tally(ledger, now)
+    }
+
+    private mutating func beginVoting(_ ledger: Ledger, _ now: Instant) {
+        founding = nil
+        initial = Self.candidate(nil, ledger, now)
+        proposal = initial
+        received.removeAll { $0.round < round }
+        for other in received where other.vote.isBetter(than: proposal, in: ledger.quorum) {
+            proposal = other.vote
+        }
+    }
 
     // MARK: -
 
@@ -220,6 +291,7 @@ struct Election: Sendable {
 
     /// Has this round ended? Every voter of a quorum must hold exactly my proposal.
     private mutating func tally(_ ledger: Ledger, _ now: Instant) -> Outcome {
+        guard founding == nil else { return nil }
         func agrees(_ voter: ServerID) -> Bool {
             if voter == ledger.me { return true }
             return received.contains {
@@ -246,6 +318,8 @@ struct Election: Sendable {
     /// word, followers that have not yet noticed its death would send us to a dead server.
     private mutating func join(_ ballot: Ballot, _ ledger: Ledger) -> Outcome {
         let leader = ballot.vote.leader
+        // They follow whom I was before I lost what I held.
+        if leader == ledger.me, founding != nil { return nil }
         func isLeading(_ ballots: [Ballot]) -> Bool {
             leader == ledger.me
                 ? ballot.round == round

@@ -300,6 +300,12 @@ struct Learning: Sendable {
         // A repeated promise counts for nothing, so it is safe to say there that nothing is held:
         // the answer is a snapshot. In a promise that counts it would hide what a quorum needs.
         let isWhollyWanted = currentEpoch == nil && ledger.uncuttableIn == epoch
+        guard ledger.suffrage == .full else {
+            // A promise that must not be counted, of one who has to get the whole database: what it
+            // holds, and what it promised, may be less than what it once did.
+            actions.append(.send(connection, .ackEpoch(lastZxid: .none, currentEpoch: nil)))
+            return
+        }
         actions.append(
             .send(
                 connection,

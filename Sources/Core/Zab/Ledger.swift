@@ -27,6 +27,8 @@ struct Ledger: Sendable {
     var durableAcceptedEpoch: Int64
     /// Durable. Stored only when the history it names is durable.
     var currentEpoch: Int64
+    /// Whether this server's vote and promises count. Without, it only learns.
+    private(set) var suffrage: Suffrage
     /// An epoch that a voter was seen to have promised: the next one chosen here lies above it.
     var epochFloor: Int64
 
@@ -59,6 +61,7 @@ struct Ledger: Sendable {
         lastLoggedZxid: Zxid,
         acceptedEpoch: Int64,
         currentEpoch: Int64,
+        suffrage: Suffrage,
         recent: [Proposal],
         committedLogCapacity: Int
     ) {
@@ -69,6 +72,7 @@ struct Ledger: Sendable {
         self.acceptedEpoch = acceptedEpoch
         durableAcceptedEpoch = acceptedEpoch
         self.currentEpoch = currentEpoch
+        self.suffrage = suffrage
         epochFloor = 0
         lastLogged = lastLoggedZxid
         lastPersisted = lastLoggedZxid
@@ -157,8 +161,17 @@ struct Ledger: Sendable {
     mutating func epochStored(_ kind: EpochKind, _ epoch: Int64) {
         switch kind {
         case .accepted: durableAcceptedEpoch = max(durableAcceptedEpoch, epoch)
-        case .current: currentEpoch = max(currentEpoch, epoch)
+        case .current:
+            currentEpoch = max(currentEpoch, epoch)
+            // It is stored only when the history that it names is durable.
+            suffrage = .full
         }
+    }
+
+    /// Every voter has been heard to hold nothing: this is a new ensemble.
+    mutating func grantVote() {
+        precondition(suffrage != .lost, "a damaged disk was taken for a new one")
+        suffrage = .full
     }
 
     /// The database was loaded again: what it holds now is all there is.

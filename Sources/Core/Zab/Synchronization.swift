@@ -20,7 +20,7 @@ enum SynchronizationPlan: Equatable, Sendable {
             self = .diff
         } else if last > end {
             self = last.counter == 0 || end == .zero ? .snapshot : .truncate(end)
-        } else if last == .zero {
+        } else if last <= .zero {
             self = .snapshot
         } else if let first = history.first?.zxid, first <= last {
             let place = history.lastIndex(upTo: last)
@@ -246,7 +246,7 @@ extension Leadership {
         // tree must reach as far. As with a tail found at recovery, a later leader may still take
         // these back by truncation; nobody is served before that is decided. One that says it holds
         // nothing may hold all of it and only be unable to cut what follows.
-        if stage != .broadcasting, last > ledger.lastDelivered || last == .zero {
+        if stage != .broadcasting, last > ledger.lastDelivered || last <= .zero {
             while !ledger.tail.isEmpty { _ = ledger.deliverNext(actions: &actions) }
         }
         let connection = learners[index].connection

@@ -50,12 +50,15 @@ package struct ZabPeer: Sendable {
     var lastUsableCounter = Leadership.lastCounter
     var learnerWindowBytes = OutputCredit.windowBytes
 
-    /// `recent`: the newest logged transactions, oldest first, ending with `lastLoggedZxid`.
+    /// - Parameters:
+    ///   - suffrage: other than `.full`, this server joins a leader before its vote counts.
+    ///   - recent: the newest logged transactions, oldest first, ending with `lastLoggedZxid`.
     package init(
         configuration: EnsembleConfiguration,
         lastLoggedZxid: Zxid,
         acceptedEpoch: Int64,
         currentEpoch: Int64,
+        suffrage: Suffrage = .full,
         recent: [Proposal],
         committedLogCapacity: Int = 500
     ) {
@@ -64,6 +67,7 @@ package struct ZabPeer: Sendable {
             lastLoggedZxid: lastLoggedZxid,
             acceptedEpoch: acceptedEpoch,
             currentEpoch: currentEpoch,
+            suffrage: suffrage,
             recent: recent,
             committedLogCapacity: committedLogCapacity
         )
@@ -183,6 +187,8 @@ package struct ZabPeer: Sendable {
         case .electionDisconnected:
             // It was perhaps the only one whose agreement was waited for.
             outcome = election.lostLink(ledger: ledger, now: now)
+        case .epochStored:
+            outcome = election.epochStored(ledger: ledger, now: now, actions: &actions)
         case .learnerConnected(let connection): earlyLearners.keep(connection, &actions)
         case .fromLearner(let connection, let message):
             earlyLearners.keep(message, from: connection, &actions)
@@ -192,12 +198,12 @@ package struct ZabPeer: Sendable {
         case .logRead: _ = ledger.logReads.popFirst()
         case .truncated, .snapshotInstalled, .installRefused, .truncationRefused:
             preconditionFailure("the database was rebuilt under an election")
-        case .start, .fromLeader, .leaderDisconnected, .persisted, .epochStored, .diskFull,
-            .propose, .confirmLeadership, .handOver, .learnerDrained, .snapshotSlice,
-            .snapshotEnd:
+        case .start, .fromLeader, .leaderDisconnected, .persisted, .diskFull, .propose,
+            .confirmLeadership, .handOver, .learnerDrained, .snapshotSlice, .snapshotEnd:
             break
         }
         round = election.round
+        if election.hasFounded, ledger.suffrage == .none { ledger.grantVote() }
         if let outcome {
             elected(outcome, now, &actions)
         } else {
@@ -372,7 +378,9 @@ package struct ZabPeer: Sendable {
         }
         round += 1
         var election = Election(round: round, ledger: ledger, successor: successor, now: now)
-        if let outcome = election.start(ledger: ledger, now: now, actions: &actions) {
+        let outcome = election.start(ledger: ledger, now: now, actions: &actions)
+        if election.hasFounded, ledger.suffrage == .none { ledger.grantVote() }
+        if let outcome {
             elected(outcome, now, &actions)
         } else {
             phase = .looking(election)
@@ -398,6 +406,7 @@ package struct ZabPeer: Sendable {
             )
             return
         }
+        precondition(ledger.suffrage == .full, "a server without a vote was elected")
         var leadership = Leadership(
             ledger: ledger,
             now: now,

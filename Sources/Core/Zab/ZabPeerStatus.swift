@@ -27,6 +27,8 @@ extension ZabPeer {
     package var acceptedEpoch: Int64 { ledger.acceptedEpoch }
     /// What this peer holds is not known before the disk has rebuilt it.
     package var isWaitingForDisk: Bool { ledger.rebuilding != nil }
+    /// Whether this server's vote counts.
+    package var suffrage: Suffrage { ledger.suffrage }
 
     // For mntr and srvr; zero unless leading.
     /// Learner connections that have introduced themselves.
