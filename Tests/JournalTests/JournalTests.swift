@@ -199,22 +199,27 @@ struct JournalTests {
         #expect(try logs == ["log.1", "log.1a", "log.4", "log.5"])
     }
 
-    @Test func `padding is zeros, and is cut when the file is closed`() throws {
+    /// Twelve zeros and the mark of the last group.
+    private let tailBytes = 12 + 33
+
+    @Test func `padding is zeros but for one mark, and is cut when the file is closed`() throws {
         let journal = try journal(preallocationKiB: 64)
         _ = journal.perform(.append(proposals(1...1)))
         #expect(try disk.size("version-2/log.1") == 65536)
         let used = 16 + 13 + proposals(1...1)[0].bytes.count
         let padding = try disk.read("version-2/log.1", at: used, count: 70000)
-        #expect(padding.allSatisfy { $0 == 0 })
+        #expect(padding.prefix(12).allSatisfy { $0 == 0 })
+        #expect(padding.dropFirst(tailBytes).allSatisfy { $0 == 0 })
         try journal.rollLog()
-        #expect(try disk.size("version-2/log.1") == used)
+        #expect(try disk.size("version-2/log.1") == used + tailBytes)
     }
 
-    @Test func `without padding a file ends with its entries`() throws {
+    @Test func `without padding a file ends with the mark of its last group`() throws {
         let journal = try journal(preallocationKiB: 0)
         _ = journal.perform(.append(proposals(1...1)))
         #expect(
-            try disk.size("version-2/log.1") == 16 + 13 + proposals(1...1)[0].bytes.count
+            try disk.size("version-2/log.1")
+                == 16 + 13 + proposals(1...1)[0].bytes.count + tailBytes
         )
     }
 

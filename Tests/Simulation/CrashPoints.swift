@@ -115,11 +115,11 @@ package struct CrashPoints {
             // Later syncs make up for it, so the power fails soon after.
             let moments = try moments(
                 ignoringSync: sync,
-                in: (place.call + 1)..<(place.call + 60)
+                in: (place.call + 1)..<(place.call + 80)
             )
             tried += 1
             let isSeen = moments.contains { call, moment in
-                (0..<8).contains { seed in
+                (0..<24).contains { seed in
                     let workload = moment.copy()
                     crash(workload, seed: call * 100 + seed)
                     return (try? workload.recoverAndCheck()) == nil

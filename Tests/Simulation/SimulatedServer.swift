@@ -139,7 +139,8 @@ struct SimulatedRecovery: RecoveryVisitor {
         let summary = try journal.recover(&visitor)
         visitor.state.finish(
             acceptedEpoch: summary.acceptedEpoch,
-            currentEpoch: summary.currentEpoch
+            currentEpoch: summary.currentEpoch,
+            suffrage: summary.suffrage
         )
         return visitor.state
     }

@@ -15,7 +15,11 @@ extension World {
         if servers[index].isDiskFull { disk.fill(leaving: random.below(20_000)) }
         let journal = Journal(
             disk: disk,
-            configuration: JournalConfiguration(preallocationKiB: 16, roomBytes: 32 << 10)
+            configuration: JournalConfiguration(
+                preallocationKiB: 16,
+                isMember: plan.voterCount > 1,
+                roomBytes: 32 << 10
+            )
         )
         let state: RecoveredState
         do {

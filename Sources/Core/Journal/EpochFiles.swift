@@ -46,12 +46,19 @@ struct EpochFiles {
     }
 
     /// Loads both, writes what is missing, and refuses what cannot be.
+    /// - Parameter isComplete: a missing file was never there; otherwise, with a history of any
+    ///   epoch, it is lost and a promise with it.
     func recover(
         lastZxid: Zxid,
+        isComplete: Bool,
         notes: inout [String]
     ) throws(JournalError) -> (accepted: Int64, current: Int64) {
         let storedAccepted = try load(.accepted)
         let storedCurrent = try load(.current)
+        if !isComplete, lastZxid.epoch > 0, storedAccepted == nil || storedCurrent == nil {
+            let missing = name(storedAccepted == nil ? .accepted : .current)
+            throw .refused("\(missing) is missing, but there are transactions up to \(lastZxid)")
+        }
         var current = storedCurrent ?? lastZxid.epoch
         if lastZxid.epoch > current {
             if let draft = try? load(name(.current) + ".tmp"), draft >= lastZxid.epoch {

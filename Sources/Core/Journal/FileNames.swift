@@ -15,6 +15,8 @@ enum FileNames {
 
     static let partialPrefix = "partial-snapshot."
     static let installPrefix = "install-snapshot."
+    /// What could not be relied on, kept for the operator.
+    static let damagedPrefix = "damaged."
 
     static func logZxid(_ name: String) -> Zxid? { zxid(in: name, after: "log.") }
     static func installZxid(_ name: String) -> Zxid? { zxid(in: name, after: installPrefix) }

@@ -16,6 +16,12 @@ package struct JournalConfiguration: Hashable, Sendable {
     /// Start from an empty tree where logs have no snapshot below them, as after an upgrade from
     /// ZooKeeper 3.4 (`snapshot.trust.empty`).
     package var trustsMissingSnapshot: Bool
+    /// Others hold what this server holds: damaged files are put aside, and a leader is asked for
+    /// everything. Otherwise damage ends the start.
+    package var isMember: Bool
+    /// Where the operator says that an empty disk is a new one; looked for in members only, and
+    /// removed.
+    package var initializeFile: String?
     /// An entry said to be longer than this is damage.
     package var maximumEntryBytes: Int
     /// A disk that was full is used again once so much can be written, and synced, in each directory.
@@ -29,6 +35,8 @@ package struct JournalConfiguration: Hashable, Sendable {
         retainedSnapshots: Int = 3,
         checksDigests: Bool = true,
         trustsMissingSnapshot: Bool = false,
+        isMember: Bool = false,
+        initializeFile: String? = nil,
         maximumEntryBytes: Int = 64 << 20,
         roomBytes: Int = 4 << 20
     ) {
@@ -39,6 +47,8 @@ package struct JournalConfiguration: Hashable, Sendable {
         self.retainedSnapshots = max(3, retainedSnapshots)
         self.checksDigests = checksDigests
         self.trustsMissingSnapshot = trustsMissingSnapshot
+        self.isMember = isMember
+        self.initializeFile = initializeFile
         self.maximumEntryBytes = maximumEntryBytes
         self.roomBytes = roomBytes
     }

@@ -8,6 +8,8 @@ package enum JournalError: Error, Hashable, Sendable, CustomStringConvertible {
     case damaged(file: String, offset: Int, reason: String)
     /// What is on disk makes starting unsafe; nothing was changed.
     case refused(String)
+    /// Files lie where they do not belong: a mistake in the configuration; nothing was changed.
+    case misplaced(String)
     /// The log cannot be cut there: it has no such entry. The database has to come from the leader.
     case notInLog(Zxid)
     /// An earlier call failed; the journal does nothing any more.
@@ -20,7 +22,7 @@ package enum JournalError: Error, Hashable, Sendable, CustomStringConvertible {
         case .disk(let error): error.description
         case .damaged(let file, let offset, let reason):
             "\(file) is damaged at offset \(offset): \(reason)"
-        case .refused(let reason): reason
+        case .refused(let reason), .misplaced(let reason): reason
         case .notInLog(let zxid): "the log has no transaction \(zxid)"
         case .failedBefore(let reason): "the journal failed earlier: \(reason)"
         case .misuse(let reason): "the journal was misused: \(reason)"

@@ -8,12 +8,12 @@ internal import ZooKeeperWire
 ///        4   int   version, 2
 ///        8   long  database id, 0
 ///       16   entries, each: long Adler-32 of the entry's bytes · int length · bytes · 0x42 "B"
-///            zeros to the end of the file
+///            zeros to the end of the file, with one ``GroupMark`` among them
 /// ```
 ///
-/// A file has no mark for its end. After a power loss any of the last unsynced sectors may be
-/// missing (they read as zeros, or the file ends early), so the scanner tells three ends apart: a
-/// clean one, a torn one that a missing sector explains, and damage, which nothing explains.
+/// After a power loss any of the last unsynced sectors may be missing (they read as zeros, or the
+/// file ends early), so the scanner tells three ends apart: a clean one, a torn one that a missing
+/// sector explains, and damage, which nothing explains.
 struct LogScanner {
     static let headerBytes = FileHeader.size
     /// Checksum and length before the bytes.
@@ -44,6 +44,8 @@ struct LogScanner {
     let maximumEntryBytes: Int
     /// Where the next entry begins: the end of the good part so far.
     private(set) var offset: Int
+    /// Where the entry that begins there says that it ends; nil where it does not say.
+    private(set) var claimedEnd: Int?
     /// Nothing at or after this offset is looked at.
     private let limit: Int
     /// Bytes of the file from `chunkStart` on.
@@ -77,14 +79,18 @@ struct LogScanner {
         var index = offset - chunkStart
         let checksum = Self.integer(chunk, index, 8)
         let length = Int(Int32(truncatingIfNeeded: Self.integer(chunk, index + 8, 4)))
+        claimedEnd = nil
         if length == 0 {
-            return checksum == 0
-                ? .end(.clean) : .end(.torn("the last entry has a checksum and no length"))
+            if checksum == 0 { return .end(.clean) }
+            return try isAnySectorLost(in: offset..<(offset + Self.entryHeaderBytes))
+                ? .end(.torn("the last entry has a checksum and no length"))
+                : .end(.damaged("an entry has a checksum and no length"))
         }
         guard length > 0, length <= maximumEntryBytes else {
             return .end(.damaged("an entry's length is \(length)"))
         }
         let whole = Self.entryHeaderBytes + length + 1
+        claimedEnd = offset + whole
         guard try fill(whole) >= whole else {
             return .end(.torn("the last entry is cut short"))
         }
@@ -92,12 +98,13 @@ struct LogScanner {
         let bytes = Array(chunk[(index + Self.entryHeaderBytes)..<(index + whole - 1)])
         let mark = chunk[index + whole - 1]
         guard checksum == UInt64(Adler32.checksum(of: bytes)) else {
-            return isTornSector(index..<(index + whole))
+            return try isAnySectorLost(in: offset..<(offset + whole))
                 ? .end(.torn("a sector of the last entry was never written"))
                 : .end(.damaged("an entry of \(length) bytes does not match its checksum"))
         }
         guard mark == Self.endMark else {
-            return mark == 0
+            let isLost = try isAnySectorLost(in: (offset + whole - 1)..<(offset + whole))
+            return mark == 0 && isLost
                 ? .end(.torn("the last entry's end mark was never written"))
                 : .end(.damaged("an entry ends with byte \(mark)"))
         }
@@ -109,18 +116,10 @@ struct LogScanner {
         return .entry(zxid: zxid, bytes: bytes, end: offset)
     }
 
-    /// Whether some sector's part of this entry is all zeros. A part of at most four bytes at the
-    /// entry's beginning does not count: the checksum's upper half is always zero.
-    private func isTornSector(_ range: Range<Int>) -> Bool {
-        var start = range.lowerBound
-        while start < range.upperBound {
-            let inSector = (chunkStart + start) % Self.sectorBytes
-            let end = min(range.upperBound, start + Self.sectorBytes - inSector)
-            let isOnlyZeroAnyway = start == range.lowerBound && end - start <= 4
-            if !isOnlyZeroAnyway, chunk[start..<end].allSatisfy({ $0 == 0 }) { return true }
-            start = end
-        }
-        return false
+    /// Whether a power loss explains that bytes in this range of the entry are not what they
+    /// should be.
+    func isAnySectorLost(in range: Range<Int>) throws(DiskError) -> Bool {
+        try LostSectors(disk: disk, file: file).isAny(in: range, ofEntryAt: offset)
     }
 
     /// Makes up to `count` bytes from `offset` on available in the chunk; how many there are.

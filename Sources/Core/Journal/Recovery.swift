@@ -13,13 +13,26 @@ extension Journal {
         _ visitor: inout some RecoveryVisitor
     ) throws(JournalError) -> RecoverySummary {
         if let failure { throw .failedBefore(failure) }
+        let isStart = !isRecovered
         if isRecovered { try guarded { () throws(JournalError) in try log.roll() } }
         isRecovered = false
         var recovery = Recovery(disk: disk, configuration: configuration)
         do throws(JournalError) {
             try prepareDirectories(notes: &recovery.summary.notes)
-            try recovery.run(&visitor)
+            if configuration.isMember, isStart {
+                try prepareMember(notes: &recovery.summary.notes)
+            }
+            do throws(JournalError) {
+                try recovery.run(&visitor)
+            } catch {
+                // Later than at the start the peer above has counted on what was here.
+                guard configuration.isMember, isStart, error.isDamage else { throw error }
+                try startAnew(after: error, &recovery, &visitor)
+            }
             log = recovery.log
+            do throws(DiskError) {
+                recovery.summary.suffrage = try suffrage(recovery.summary)
+            } catch { throw .disk(error) }
         } catch {
             fail(error)
             throw error
@@ -27,6 +40,23 @@ extension Journal {
         snapshotBytes = recovery.summary.snapshotBytes
         recovered(upTo: recovery.summary.lastZxid)
         return recovery.summary
+    }
+
+    private func startAnew(
+        after damage: JournalError,
+        _ recovery: inout Recovery,
+        _ visitor: inout some RecoveryVisitor
+    ) throws(JournalError) {
+        do throws(DiskError) { try putAside(isBegun: false) } catch { throw .disk(error) }
+        let notes = recovery.summary.notes
+        recovery = Recovery(disk: disk, configuration: configuration)
+        recovery.summary.notes =
+            notes + [
+                "\(damage). All logs and snapshots were put aside as "
+                    + "\(FileNames.damagedPrefix)*: this server has no vote until a leader has sent it "
+                    + "everything"
+            ]
+        try recovery.run(&visitor)
     }
 
     private func prepareDirectories(notes: inout [String]) throws(JournalError) {
@@ -68,450 +98,5 @@ extension Journal {
             to: directory + "/" + FileNames.snapshot(zxid)
         )
         try disk.syncDirectory(directory)
-    }
-}
-
-/// Where an entry begins, for the operator.
-private struct EntryPlace {
-    var file: String
-    var offset: Int
-
-    func damaged(_ reason: String) -> JournalError {
-        .damaged(file: file, offset: offset, reason: reason)
-    }
-}
-
-/// One run of the recovery.
-private struct Recovery {
-    let disk: any Disk
-    let configuration: JournalConfiguration
-    var summary = RecoverySummary(snapshotZxid: .zero, lastZxid: .zero)
-    /// The log to go on with.
-    var log: TransactionLog
-
-    /// Log files by the zxid in their names, oldest first.
-    private var files: [(name: String, zxid: Zxid)] = []
-    private var snapshotNames: [(name: String, zxid: Zxid)] = []
-    private var chosenSnapshot = ""
-    /// Snapshots newer than the one chosen are bad.
-    private var hasPassedOver: Bool { chosenSnapshot != snapshotNames.first?.name }
-    /// From this zxid on the tree's digest must be equal to the log's; nil: never.
-    private var digestsHoldAfter: Zxid?
-    private var snapshotDigest: SnapshotDigest?
-    /// The end of what is good in each file that was read.
-    private var goodEnds: [(name: String, end: Int)] = []
-    private var firstEntryRead: Zxid?
-    private var historyStart: Zxid?
-
-    init(disk: any Disk, configuration: JournalConfiguration) {
-        self.disk = disk
-        self.configuration = configuration
-        log = TransactionLog(disk: disk, configuration: configuration)
-    }
-
-    private func logPath(_ name: String) -> String { configuration.logDirectory + "/" + name }
-    private func dataPath(_ name: String) -> String { configuration.dataDirectory + "/" + name }
-
-    mutating func run(_ visitor: inout some RecoveryVisitor) throws(JournalError) {
-        let emptyFiles: [String]
-        do throws(DiskError) {
-            try list()
-            emptyFiles = try dropTrailingEmptyFiles()
-        } catch { throw .disk(error) }
-        try checkPlaces()
-        try ensureSnapshot()
-        let snapshot = try loadSnapshot(&visitor)
-        summary.snapshotZxid = snapshot
-        summary.lastZxid = snapshot
-        try compareSnapshotDigest(at: snapshot, visitor)
-        try replay(after: snapshot, &visitor)
-        do throws(DiskError) {
-            try settle(removing: emptyFiles)
-        } catch { throw .disk(error) }
-        let epochs = try EpochFiles(disk: disk, directory: configuration.dataDirectory)
-            .recover(lastZxid: summary.lastZxid, notes: &summary.notes)
-        summary.acceptedEpoch = epochs.accepted
-        summary.currentEpoch = epochs.current
-    }
-
-    // MARK: What is there
-
-    private mutating func list() throws(DiskError) {
-        for name in try disk.list(configuration.logDirectory) {
-            if let zxid = FileNames.logZxid(name) { files.append((name, zxid)) }
-        }
-        files.sort { $0.zxid < $1.zxid }
-        for name in try disk.list(configuration.dataDirectory).sorted() {
-            if let zxid = FileNames.snapshotZxid(name) {
-                snapshotNames.append((name, zxid))
-            } else if FileNames.isCompressedSnapshot(name) {
-                summary.notes.append("\(dataPath(name)) was passed over: it is compressed")
-            }
-        }
-        snapshotNames.sort { $0.zxid > $1.zxid }
-    }
-
-    /// A crash right after a file was begun leaves it without content. Nothing in it was ever
-    /// acknowledged, and the next transaction will want its name.
-    private mutating func dropTrailingEmptyFiles() throws(DiskError) -> [String] {
-        var empty: [String] = []
-        while let last = files.last {
-            let path = logPath(last.name)
-            switch try LogScanner.header(of: path, on: disk) {
-            case .wrong: return empty
-            case .good:
-                var scanner = try scanner(last.name)
-                guard case .end(let end) = try scanner.next() else { return empty }
-                if case .damaged = end { return empty }
-            case .missing: break
-            }
-            guard try isTornWithinReach(last.name, from: 0) else { return empty }
-            files.removeLast()
-            empty.append(last.name)
-            summary.notes.append("\(path) holds no transaction and was removed")
-        }
-        return empty
-    }
-
-    /// ZooKeeper refuses mixed-up directories as well: they are a mistake in the configuration.
-    private func checkPlaces() throws(JournalError) {
-        guard configuration.dataDirectory != configuration.logDirectory else { return }
-        do throws(DiskError) {
-            for name in try disk.list(configuration.dataDirectory).sorted()
-            where FileNames.logZxid(name) != nil {
-                throw DiskError(
-                    "\(dataPath(name)) is a log, but logs belong in \(configuration.logDirectory)"
-                )
-            }
-            for name in try disk.list(configuration.logDirectory).sorted()
-            where FileNames.snapshotZxid(name) != nil {
-                throw DiskError(
-                    "\(logPath(name)) is a snapshot, but snapshots belong in "
-                        + configuration.dataDirectory
-                )
-            }
-        } catch { throw .refused(error.description) }
-    }
-
-    // MARK: The snapshot
-
-    private mutating func ensureSnapshot() throws(JournalError) {
-        guard snapshotNames.isEmpty else { return }
-        if !files.isEmpty && !configuration.trustsMissingSnapshot {
-            throw .refused(
-                "\(configuration.logDirectory) has logs, but \(configuration.dataDirectory) has "
-                    + "no snapshot: data may be missing. If it is known to be complete, start "
-                    + "once with snapshot.trust.empty=true"
-            )
-        }
-        summary.isFresh = files.isEmpty
-        do throws(DiskError) {
-            var writer = try SnapshotWriter(
-                disk: disk,
-                directory: configuration.dataDirectory,
-                zxid: .zero,
-                isInstall: false
-            )
-            try writer.write(SnapshotWriter.emptyBody())
-            _ = try writer.finish(digest: SnapshotWriter.emptyDigest)
-            let name = FileNames.snapshot(.zero)
-            try disk.rename(writer.file, to: dataPath(name))
-            try disk.syncDirectory(configuration.dataDirectory)
-            snapshotNames = [(name, .zero)]
-        } catch { throw .disk(error) }
-    }
-
-    private mutating func loadSnapshot(
-        _ visitor: inout some RecoveryVisitor
-    ) throws(JournalError) -> Zxid {
-        for found in snapshotNames.prefix(100) {
-            let file = dataPath(found.name)
-            visitor.beginSnapshot(zxid: found.zxid)
-            let outcome: SnapshotReader.Outcome
-            do throws(DiskError) {
-                outcome = try SnapshotReader(disk: disk, file: file)
-                    .read { element throws(RecoveryRefusal) in try visitor.visit(element) }
-            } catch { throw .disk(error) }
-            switch outcome {
-            case .unsound(let reason):
-                summary.notes.append("\(file) is bad and was passed over: \(reason)")
-            case .sound(let digest, let size):
-                do throws(RecoveryRefusal) {
-                    try visitor.endSnapshot(zxid: found.zxid)
-                } catch {
-                    summary.notes.append("\(file) is bad and was passed over: \(error.reason)")
-                    continue
-                }
-                snapshotDigest = digest
-                summary.snapshotBytes = size
-                chosenSnapshot = found.name
-                return found.zxid
-            }
-        }
-        throw .refused(
-            "no snapshot in \(configuration.dataDirectory) is sound: "
-                + summary.notes.joined(separator: "; ")
-        )
-    }
-
-    // MARK: The log
-
-    private mutating func replay(
-        after snapshot: Zxid,
-        _ visitor: inout some RecoveryVisitor
-    ) throws(JournalError) {
-        let start = files.lastIndex { $0.zxid <= snapshot } ?? 0
-        var previous: Zxid?
-        for index in files.indices where index >= start {
-            let file = files[index]
-            let isLast = index == files.count - 1
-            var isFirst = true
-            var scanner: LogScanner
-            do throws(DiskError) { scanner = try self.scanner(file.name) } catch {
-                throw .disk(error)
-            }
-            try checkHeader(file.name)
-            while true {
-                let offset = scanner.offset
-                let step: LogScanner.Step
-                do throws(DiskError) { step = try scanner.next() } catch { throw .disk(error) }
-                guard case .entry(let zxid, let bytes, _) = step else {
-                    guard case .end(let end) = step else { break }
-                    try finishFile(file.name, end, at: offset, isLast: isLast)
-                    break
-                }
-                let entry = EntryPlace(file: logPath(file.name), offset: offset)
-                if isFirst, zxid != file.zxid {
-                    throw entry.damaged(
-                        "the first transaction is \(zxid), not that of the file's name"
-                    )
-                }
-                if let previous, zxid <= previous {
-                    throw entry.damaged("transaction \(zxid) comes after \(previous)")
-                }
-                if firstEntryRead == nil { firstEntryRead = zxid }
-                if zxid > snapshot {
-                    let before = max(snapshot, previous ?? snapshot)
-                    if !before.isFollowed(by: zxid) {
-                        // At a boundary a file is missing. Within a file, servers before 3.9.4
-                        // have logged what their leader sent with a gap.
-                        // A bad snapshot may have been what filled it.
-                        let isKnown = isFirst || before == snapshot || hasPassedOver
-                        let isTrusted = snapshot == .zero && configuration.trustsMissingSnapshot
-                        guard isTrusted || !isKnown else {
-                            throw entry.damaged(
-                                "the transactions between \(before) and \(zxid) are missing"
-                            )
-                        }
-                        historyStart = zxid
-                        summary.notes.append(
-                            "\(logPath(file.name)) has no transactions between \(before) and "
-                                + "\(zxid)"
-                        )
-                    }
-                    try apply(bytes, zxid, entry, &visitor)
-                }
-                previous = zxid
-                isFirst = false
-            }
-        }
-        summary.lastZxid = max(snapshot, previous ?? snapshot)
-        // A log that ends before the snapshot: what follows will not lead up to it.
-        if let previous, previous < snapshot { historyStart = snapshot }
-        try checkPassedOver()
-    }
-
-    /// A snapshot gets its name when the log is durable up to it. Where a bad one says more than the
-    /// log holds, transactions that were acknowledged are gone, however the log ends.
-    private func checkPassedOver() throws(JournalError) {
-        for found in snapshotNames {
-            if found.name == chosenSnapshot { return }
-            let file = dataPath(found.name)
-            do throws(DiskError) {
-                guard found.zxid > summary.lastZxid,
-                    try SnapshotReader(disk: disk, file: file).looksComplete()
-                else { continue }
-            } catch { throw .disk(error) }
-            throw .refused(
-                "\(file) is bad, and the log ends before it, at \(summary.lastZxid): "
-                    + "transactions are missing"
-            )
-        }
-    }
-
-    private mutating func apply(
-        _ bytes: [UInt8],
-        _ zxid: Zxid,
-        _ entry: EntryPlace,
-        _ visitor: inout some RecoveryVisitor
-    ) throws(JournalError) {
-        let transaction: Transaction
-        do throws(WireError) {
-            transaction = try TransactionCodec.decode(bytes)
-        } catch { throw entry.damaged("transaction \(zxid) cannot be read: \(error)") }
-        do throws(RecoveryRefusal) {
-            try visitor.visit(transaction, encoded: bytes)
-        } catch { throw entry.damaged("transaction \(zxid) cannot be applied: \(error.reason)") }
-        summary.transactionCount += 1
-        if let snapshotDigest, snapshotDigest.zxid == zxid {
-            compare(visitor.treeDigest, snapshotDigest.digest, at: zxid)
-        }
-        if let after = digestsHoldAfter, zxid > after, let digest = transaction.digest {
-            compare(visitor.treeDigest, digest, at: zxid)
-        }
-    }
-
-    private func checkHeader(_ name: String) throws(JournalError) {
-        let header: LogScanner.Header
-        do throws(DiskError) {
-            header = try LogScanner.header(of: logPath(name), on: disk)
-        } catch { throw .disk(error) }
-        // A missing header leaves a file without entries; whether any are missing shows next.
-        guard header != .wrong else {
-            throw .damaged(
-                file: logPath(name),
-                offset: 0,
-                reason: "it does not begin as a log of version 2"
-            )
-        }
-    }
-
-    /// Decides whether the end of this file is one that a crash explains.
-    private mutating func finishFile(
-        _ name: String,
-        _ end: LogScanner.End,
-        at offset: Int,
-        isLast: Bool
-    ) throws(JournalError) {
-        let path = logPath(name)
-        switch end {
-        case .damaged(let reason):
-            throw .damaged(file: path, offset: offset, reason: reason)
-        case .torn(let reason):
-            summary.notes.append("\(path) ends at offset \(offset): \(reason)")
-        case .clean: break
-        }
-        // Of an older file, the next one's first transaction must follow: nothing is missing then.
-        if isLast {
-            let isTorn: Bool
-            do throws(DiskError) {
-                isTorn = try isTornWithinReach(name, from: offset)
-            } catch { throw .disk(error) }
-            guard isTorn else {
-                throw .damaged(
-                    file: path,
-                    offset: offset,
-                    reason: "the log seems to end here, but goes on further back"
-                )
-            }
-        }
-        goodEnds.append((name, offset))
-    }
-
-    /// Whether what lies behind `offset` can be what is left of the last group of entries that
-    /// was being written when the power failed.
-    private func isTornWithinReach(_ name: String, from offset: Int) throws(DiskError) -> Bool {
-        guard
-            let end = try LogScanner.endOfContent(of: logPath(name), from: offset, on: disk)
-        else { return true }
-        return end - offset <= TransactionLog.maximumGroupBytes + configuration.maximumEntryBytes
-    }
-
-    private func scanner(_ name: String) throws(DiskError) -> LogScanner {
-        LogScanner(
-            disk: disk,
-            file: logPath(name),
-            from: LogScanner.headerBytes,
-            limit: try disk.size(logPath(name)) ?? 0,
-            maximumEntryBytes: configuration.maximumEntryBytes
-        )
-    }
-
-    /// The only changes to files that were read: removes empty ones, cuts what follows the end,
-    /// and makes durable what was read.
-    private mutating func settle(removing emptyFiles: [String]) throws(DiskError) {
-        for name in emptyFiles { try disk.remove(logPath(name)) }
-        for (index, good) in goodEnds.enumerated() {
-            let path = logPath(good.name)
-            if index == goodEnds.count - 1 {
-                if try disk.size(path) ?? 0 > good.end { try disk.truncate(path, to: good.end) }
-                try rewriteTail(path, end: good.end)
-            }
-            try disk.syncFile(path)
-        }
-        try disk.syncFile(dataPath(chosenSnapshot))
-        try disk.syncDirectory(configuration.logDirectory)
-        try disk.syncDirectory(configuration.dataDirectory)
-
-        let segments = files.map { file in
-            TransactionLog.Segment(
-                name: file.name,
-                firstZxid: file.zxid,
-                end: goodEnds.first { $0.name == file.name }?.end
-            )
-        }
-        // What precedes the snapshot in the file that reaches across it is served too.
-        let start =
-            historyStart ?? min(summary.snapshotZxid, firstEntryRead ?? summary.snapshotZxid)
-        log = TransactionLog(
-            disk: disk,
-            configuration: configuration,
-            segments: segments,
-            lastZxid: summary.lastZxid,
-            historyStart: start
-        )
-    }
-
-    /// Writes the bytes that may never have been synced once more. Where the process before this
-    /// one died of a failed sync, the system holds them, takes them for written and would not write
-    /// them for another sync. The bytes are the same, so a power loss meanwhile does no harm.
-    private func rewriteTail(_ path: String, end: Int) throws(DiskError) {
-        var offset = max(
-            0,
-            end - TransactionLog.maximumGroupBytes - configuration.maximumEntryBytes
-        )
-        while offset < end {
-            let bytes = try disk.read(path, at: offset, count: min(1 << 20, end - offset))
-            guard !bytes.isEmpty else { return }
-            try disk.write(path, at: offset, bytes)
-            offset += bytes.count
-        }
-    }
-
-    // MARK: Digests
-
-    /// Until the digest's zxid the tree may be ahead of the transactions replayed over it.
-    private mutating func compareSnapshotDigest(
-        at snapshot: Zxid,
-        _ visitor: some RecoveryVisitor
-    ) throws(JournalError) {
-        guard configuration.checksDigests, let digest = snapshotDigest else {
-            snapshotDigest = nil
-            return
-        }
-        digestsHoldAfter = max(digest.zxid, snapshot)
-        // ZooKeeper writes no digest worth the name into its first, empty snapshot.
-        if digest.zxid == .zero {
-            snapshotDigest = nil
-        } else if digest.zxid <= snapshot {
-            compare(visitor.treeDigest, digest.digest, at: digest.zxid)
-        }
-    }
-
-    private mutating func compare(
-        _ actual: TreeDigestValue?,
-        _ expected: TreeDigestValue,
-        at zxid: Zxid
-    ) {
-        guard let actual, actual.version == expected.version, actual.value != expected.value
-        else { return }
-        if summary.digestMismatches == 0 {
-            summary.notes.append(
-                "the tree's digest differs at \(zxid): it is "
-                    + "\(String(UInt64(bitPattern: actual.value), radix: 16)) and should be "
-                    + String(UInt64(bitPattern: expected.value), radix: 16)
-            )
-        }
-        summary.digestMismatches += 1
     }
 }

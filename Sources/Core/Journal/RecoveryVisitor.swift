@@ -38,6 +38,8 @@ package struct RecoverySummary: Hashable, Sendable {
     package var isFresh: Bool
     package var acceptedEpoch: Int64
     package var currentEpoch: Int64
+    /// Whether this server's vote counts before a leader has brought it up to date.
+    package var suffrage: Suffrage
     /// How many digests differed from the tree's; the first one is in the notes.
     package var digestMismatches: Int
     /// Sentences for the operator: bad snapshots, a cut tail, removed leftovers.
@@ -51,6 +53,7 @@ package struct RecoverySummary: Hashable, Sendable {
         isFresh: Bool = false,
         acceptedEpoch: Int64 = 0,
         currentEpoch: Int64 = 0,
+        suffrage: Suffrage = .full,
         digestMismatches: Int = 0,
         notes: [String] = []
     ) {
@@ -61,6 +64,7 @@ package struct RecoverySummary: Hashable, Sendable {
         self.isFresh = isFresh
         self.acceptedEpoch = acceptedEpoch
         self.currentEpoch = currentEpoch
+        self.suffrage = suffrage
         self.digestMismatches = digestMismatches
         self.notes = notes
     }

@@ -4,13 +4,15 @@ internal import ZooKeeperWire
 /// The transactions, in files named for the first one in each.
 ///
 /// Rules kept:
-/// - entries are only ever added at the end; a file that this process did not begin is never
-///   written to, except to cut it;
+/// - entries are only ever added at the end; a file that this process did not begin gets no more of
+///   them: it is cut, and marked as durable;
 /// - a file is begun only when the one before it is durable, so after a crash only the newest file
 ///   can be torn;
 /// - ``sync()`` makes a new file's name durable before anything in it is acknowledged;
-/// - at most ``maximumGroupBytes`` and one entry are unsynced at any time: recovery takes what lies
-///   further behind a torn place as proof that the place was once whole.
+/// - with each group of entries goes a ``GroupMark``: what lies before the group was durable when it
+///   was written, so recovery takes anything missing there for damage;
+/// - at most ``maximumGroupBytes`` and one entry are unsynced at any time: where the mark is missing,
+///   recovery takes what lies further behind a torn place as proof that the place was once whole.
 struct TransactionLog {
     /// `end` is nil for files older than the snapshot that was loaded: they were not read.
     struct Segment: Hashable {
@@ -24,6 +26,8 @@ struct TransactionLog {
         var name: String
         /// Where the next write goes.
         var position: Int
+        /// All before this is durable; 0 before the first sync.
+        var groupStart = 0
         /// The file is this large; zeros from `position` on.
         var paddedSize: Int
         /// Its directory entry is not durable yet.
@@ -122,9 +126,11 @@ struct TransactionLog {
         guard var file = active, !buffer.isEmpty else { return }
         let path = path(file.name)
         do throws(DiskError) {
-            try disk.write(path, at: file.position, buffer)
-            file.position += buffer.count
-            file.paddedSize = max(file.paddedSize, file.position)
+            let end = file.position + buffer.count
+            let tail = GroupMark(start: file.groupStart, end: end).tail
+            try disk.write(path, at: file.position, buffer + tail)
+            file.position = end
+            file.paddedSize = max(file.paddedSize, end + tail.count)
             try pad(&file)
         } catch { throw .disk(error) }
         buffer.removeAll(keepingCapacity: buffer.count <= 4 * Self.writeBytes)
@@ -162,6 +168,7 @@ struct TransactionLog {
             }
         } catch { throw .disk(error) }
         unsyncedBytes = 0
+        file.groupStart = file.position
         active = file
         if configuration.logSizeLimitKiB > 0,
             file.position / 1024 >= configuration.logSizeLimitKiB
@@ -176,10 +183,16 @@ struct TransactionLog {
         guard let file = active else { return }
         active = nil
         // The padding has done its duty. Nothing depends on this cut being durable.
-        guard file.paddedSize > file.position else { return }
         do throws(DiskError) {
             try disk.truncate(path(file.name), to: file.position)
+            try Self.seal(path(file.name), end: file.position, on: disk)
         } catch { throw .disk(error) }
+    }
+
+    /// Says of a file that is durable up to its last entry, and ends there, that it is. Nothing
+    /// depends on this being durable: where it is lost, less is known.
+    static func seal(_ path: String, end: Int, on disk: any Disk) throws(DiskError) {
+        try disk.write(path, at: end, GroupMark(start: end, end: end).tail)
     }
 
     /// Forgets all files, which the caller has removed: the log goes on after `zxid`.

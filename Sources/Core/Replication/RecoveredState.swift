@@ -24,6 +24,8 @@ package struct RecoveredState: Sendable {
     /// Nil before `finish`.
     package internal(set) var acceptedEpoch: Int64?
     package internal(set) var currentEpoch: Int64?
+    /// Whether this server's vote counts before a leader has brought it up to date.
+    package private(set) var suffrage = Suffrage.full
     /// Transactions whose digest differed from that of the tree they made.
     package internal(set) var digestMismatches: Int64 = 0
     /// Up to here a transaction's digest need not be that of the tree it made: the tree came from a
@@ -94,8 +96,10 @@ package struct RecoveredState: Sendable {
     package mutating func finish(
         acceptedEpoch: Int64? = nil,
         currentEpoch: Int64? = nil,
+        suffrage: Suffrage = .full,
         digestMismatches: Int = 0
     ) {
+        self.suffrage = suffrage
         self.digestMismatches = Int64(digestMismatches)
         self.acceptedEpoch = acceptedEpoch ?? lastZxid.epoch
         self.currentEpoch = currentEpoch ?? lastZxid.epoch

@@ -111,6 +111,7 @@ package struct Replica {
             lastLoggedZxid: recovered.lastZxid,
             acceptedEpoch: recovered.acceptedEpoch ?? 0,
             currentEpoch: recovered.currentEpoch ?? 0,
+            suffrage: recovered.suffrage,
             recent: recovered.recent,
             committedLogCapacity: RecoveredState.recentLimit
         )
@@ -221,6 +222,15 @@ package struct Replica {
         }
         statistics.counters.elections += 1
         updateReadOnlyMode()
+        if zab.suffrage != .full {
+            actions.append(
+                .log(
+                    .warning,
+                    "this server's disk \(zab.suffrage == .none ? "holds nothing" : "was damaged"):"
+                        + " its vote does not count until it is synchronized"
+                )
+            )
+        }
         run(.start, &actions)
     }
 

@@ -47,13 +47,20 @@ extension ServerConfiguration {
             logSizeLimitKiB: (logSizeLimitBytes ?? 0) / 1024,
             retainedSnapshots: retainedSnapshots,
             checksDigests: digestEnabled,
-            trustsMissingSnapshot: trustsEmptySnapshot
+            trustsMissingSnapshot: trustsEmptySnapshot,
+            // Another voter holds what this server may lose.
+            isMember: ensemble.isEnsemble
+                && ensemble.members.contains { !$0.isObserver && $0.id != serverID },
+            initializeFile: Self.path(dataDirectory + "/initialize")
         )
     }
 
     private static func versionDirectory(_ directory: String) -> String {
-        let absolute =
-            directory.hasPrefix("/") ? directory : currentDirectory() + "/" + directory
-        return (absolute + "/version-2").split(separator: "/").joined(separator: "/")
+        path(directory + "/version-2")
+    }
+
+    private static func path(_ path: String) -> String {
+        let absolute = path.hasPrefix("/") ? path : currentDirectory() + "/" + path
+        return absolute.split(separator: "/").joined(separator: "/")
     }
 }

@@ -53,6 +53,7 @@ extension Journal {
         loader.state.finish(
             acceptedEpoch: summary.acceptedEpoch,
             currentEpoch: summary.currentEpoch,
+            suffrage: summary.suffrage,
             digestMismatches: summary.digestMismatches
         )
         return (loader.state, summary)
