@@ -28,10 +28,20 @@ struct SimulatedServer {
     var installing: Zxid?
     /// A call to the disk was made to fail: the process may stop because of it.
     var isDiskFailing = false
-    /// Its disk has lost what it had promised; it has not caught up since.
-    var isImpaired = false
+    /// What its disk held before it lost it: the server has not caught up since. What it said then
+    /// may be counted even now.
+    var lost: LogView?
+    var isImpaired: Bool { lost != nil }
 
     enum Death: Hashable, Sendable { case powerLoss, kill }
+
+    /// Whether it holds this durably, or did when it said so.
+    func hasHeld(_ zxid: Zxid, epoch: Int64 = 0) -> Bool {
+        [log, lost ?? log].contains { $0.currentEpoch >= epoch && $0.holdsDurably(zxid) }
+    }
+
+    /// Its disk loses what it holds.
+    mutating func impair() { if lost == nil { lost = log } }
 
     init(index: Int, disk: SimulatedDisk, clock: HostClock) {
         self.index = index
@@ -134,7 +144,9 @@ struct SimulatedRecovery: RecoveryVisitor {
 
     var treeDigest: TreeDigestValue? { state.treeDigest }
 
-    static func recover(_ journal: Journal) throws(JournalError) -> RecoveredState {
+    static func recover(
+        _ journal: Journal
+    ) throws(JournalError) -> (state: RecoveredState, notes: [String]) {
         var visitor = SimulatedRecovery()
         let summary = try journal.recover(&visitor)
         visitor.state.finish(
@@ -142,6 +154,6 @@ struct SimulatedRecovery: RecoveryVisitor {
             currentEpoch: summary.currentEpoch,
             suffrage: summary.suffrage
         )
-        return visitor.state
+        return (visitor.state, summary.notes)
     }
 }

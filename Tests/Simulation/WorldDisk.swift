@@ -132,7 +132,7 @@ extension World {
         do {
             let journal = process.journal.journal
             try journal.truncate(to: zxid)
-            let state = try SimulatedRecovery.recover(journal)
+            let state = try SimulatedRecovery.recover(journal).state
             servers[index].log.recovered(
                 upTo: state.lastZxid,
                 acceptedEpoch: nil,

@@ -22,12 +22,14 @@ extension World {
             )
         )
         let state: RecoveredState
+        let notes: [String]
         do {
-            state = try SimulatedRecovery.recover(journal)
+            (state, notes) = try SimulatedRecovery.recover(journal)
         } catch {
             cannotStart(index, error)
             return
         }
+        check(state.suffrage, notes, index)
         note("server \(index) starts at \(state.lastZxid)")
         servers[index].log.recovered(
             upTo: state.lastZxid,
@@ -68,16 +70,19 @@ extension World {
         )
     }
 
-    /// A disk that fails or is full is tried again later; one that was damaged at rest is replaced
-    /// by an empty one, as an operator would. Anything else must not happen.
+    /// Only a disk that was damaged or wiped may cost a server its vote, and such a one must.
+    private func check(_ suffrage: Suffrage, _ notes: [String], _ index: Int) {
+        if suffrage == .lost { cover("damage found") }
+        guard suffrage != .full, !servers[index].isImpaired, servers[index].log.currentEpoch > 0
+        else { return }
+        fail("server \(index) cannot recover: \(notes.last ?? "its disk is empty")")
+    }
+
+    /// A disk that fails or is full is tried again later. Anything else must not happen.
     private func cannotStart(_ index: Int, _ error: JournalError) {
         note("server \(index) cannot start: \(error)")
         if servers[index].isDiskFailing || servers[index].isDiskFull {
             dieOfDisk(index)
-        } else if servers[index].isImpaired {
-            cover("damage refused")
-            wipeDisk(index)
-            agenda.plan(.restart(index), at: now + .milliseconds(200))
         } else {
             fail("server \(index) cannot recover: \(error)")
         }
@@ -298,8 +303,8 @@ extension World {
     func wipeDisk(_ index: Int) {
         servers[index].disk = SimulatedDisk()
         servers[index].disk.ignoresSyncs = plan.planted?.ignoresSyncs ?? false
+        servers[index].impair()
         servers[index].log.wiped()
-        servers[index].isImpaired = true
     }
 
     // MARK: Clients' frames

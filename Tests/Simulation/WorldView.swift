@@ -84,7 +84,7 @@ extension World {
                 fail(failure)
             }
             let holders = servers[..<plan.voterCount].count {
-                $0.log.currentEpoch >= epoch && $0.log.holdsDurably(process.replica.lastZxid)
+                $0.hasHeld(process.replica.lastZxid, epoch: epoch)
             }
             if holders <= plan.voterCount / 2 {
                 fail(
@@ -105,7 +105,7 @@ extension World {
         let digest = process.replica.treeDigest.value
         if let failure = commits.delivered(zxid, digest: digest, server: index) { fail(failure) }
         guard case .leading(let epoch) = role, zxid.epoch == epoch else { return }
-        let holders = servers[..<plan.voterCount].count { $0.log.holdsDurably(zxid) }
+        let holders = servers[..<plan.voterCount].count { $0.hasHeld(zxid) }
         if let failure = commits.quorumFailure(
             zxid,
             holders: holders,
@@ -116,7 +116,7 @@ extension World {
     }
 
     /// It serves again, with all that was committed when it was brought up to date.
-    private func caughtUp(_ index: Int) { servers[index].isImpaired = false }
+    private func caughtUp(_ index: Int) { servers[index].lost = nil }
 
     private func phases(_ process: ServerProcess, _ index: Int) -> Set<ProtocolPhase> {
         switch process.seenRole {

@@ -189,18 +189,12 @@ extension World {
 
     /// The fault budget: may this server's disk lose what it has promised?
     ///
-    /// One at a time, until it has caught up; and only while every other voter durably holds
-    /// whatever this one has on its disk, and has accepted whatever it accepted. An observer's word
-    /// counts for nothing, so its disk may lose all.
+    /// One at a time, until it has caught up; and of voters only while every other one has finished
+    /// its first synchronization: those that have not have no vote either.
     func mayLosePromises(_ victim: Int) -> Bool {
         guard !servers.contains(where: { $0.isImpaired }) else { return false }
         guard victim < plan.voterCount else { return true }
-        let own = servers[victim].log
-        return servers[..<plan.voterCount].allSatisfy { other in
-            other.index == victim
-                || other.log.holdsDurably(own.end) && other.log.acceptedEpoch >= own.acceptedEpoch
-                    && other.log.currentEpoch >= own.currentEpoch
-        }
+        return servers[..<plan.voterCount].allSatisfy { $0.log.currentEpoch > 0 }
     }
 
     private func breakDisk(_ index: Int) {
@@ -248,7 +242,7 @@ extension World {
             .filter { $0.bytes > 0 }
         guard !files.isEmpty else { return }
         cover("bit flip")
-        servers[index].isImpaired = true
+        servers[index].impair()
         let file = files[random.below(files.count)]
         let offset = random.below(file.bytes)
         note("bit flips in \(file.name) at \(offset)")
