@@ -23,6 +23,9 @@ package final class Journal {
     var log: TransactionLog
     /// Recovery must have succeeded before anything else is asked.
     var isRecovered = false
+    /// This journal goes on for another one, whose answers somebody has counted on: what is damaged
+    /// now cannot be put aside and asked for again as at a start.
+    var isSuccessor = false
     /// Why the journal failed for good; nil while it works.
     package private(set) var failure: String?
     /// It failed because the disk has no room, at a point from which a journal that is recovered from

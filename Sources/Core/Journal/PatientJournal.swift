@@ -59,6 +59,7 @@ package final class PatientJournal {
     package func resume() -> Answer {
         guard let waiting = undone else { return Answer() }
         let fresh = Journal(disk: disk, configuration: journal.configuration)
+        fresh.isSuccessor = true
         let summary: RecoverySummary
         do throws(JournalError) {
             try findRoom()

@@ -13,7 +13,7 @@ extension Journal {
         _ visitor: inout some RecoveryVisitor
     ) throws(JournalError) -> RecoverySummary {
         if let failure { throw .failedBefore(failure) }
-        let isStart = !isRecovered
+        let isStart = !isRecovered && !isSuccessor
         if isRecovered { try guarded { () throws(JournalError) in try log.roll() } }
         isRecovered = false
         var recovery = Recovery(disk: disk, configuration: configuration)
