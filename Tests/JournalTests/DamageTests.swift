@@ -264,6 +264,38 @@ struct DamageTests {
         #expect(calls > 30)
     }
 
+    @Test func `the ensemble's name is kept, whatever happens to the rest`() throws {
+        let disk = try history()
+        let name = EnsembleName(number: -9, isSettled: true)
+        let journal = try recovered(disk).journal
+        #expect(journal.perform(.storeEnsemble(EnsembleName(number: -9))) == nil)
+        #expect(try recovered(disk).summary.ensemble == EnsembleName(number: -9))
+        let second = try recovered(disk)
+        #expect(second.journal.perform(.storeEnsemble(name)) == nil)
+        #expect(try recovered(disk).summary.ensemble == name)
+        disk.flipBit("log/log.400000001", at: 60)
+        let damaged = try recovered(disk).summary
+        #expect(damaged.suffrage == .lost && damaged.ensemble == name)
+        let text = try disk.read("data/zkfs", at: 0, count: 100)
+        #expect(
+            String(decoding: text, as: UTF8.self)
+                == "zkfs 1\ndisk damaged\nensemble fffffffffffffff7 settled\n"
+        )
+    }
+
+    @Test(arguments: [
+        "", "zkfs 1", "zkfs 2\n", "zkfs 1\ndisk new\n", "zkfs 1\nensemble 5\n",
+        "zkfs 1\nensemble x settled\n", "zkfs 1\nother\n", "\n\n",
+    ])
+    func `a side file that cannot be read takes the vote from a disk without an epoch`(
+        _ text: String
+    ) throws {
+        let disk = SimulatedDisk()
+        _ = try recovered(disk)
+        try disk.write("data/zkfs", at: 0, Array(text.utf8))
+        #expect(try recovered(disk).summary.suffrage == .lost)
+    }
+
     @Test func `mixed-up directories are a mistake, not damage`() throws {
         let disk = try history()
         try disk.write("data/log.1", at: 0, [1])

@@ -30,6 +30,7 @@ struct MemoryDisk {
             case .current: currentEpoch = epoch
             }
             return .epochStored(kind, epoch)
+        case .storeEnsemble: break
         case .beginSnapshot(let zxid): partial = (zxid, [], false)
         case .beginInstall(let zxid): partial = (zxid, [], true)
         case .snapshotSlice(let slice):

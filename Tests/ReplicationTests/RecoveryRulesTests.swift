@@ -104,7 +104,8 @@ import ZooKeeperWire
         #expect(log.count == 2, "at the fourth and the eighth")
     }
 
-    @Test func `a leader's database that ends too early is refused, and the old one stays`() throws {
+    @Test func `a leader's database that ends too early is refused, and the old one stays`() throws
+    {
         var state = state([Zxid(epoch: 0, counter: 1)])
         state.finish()
         var replica = replica(state, voters: 3)
@@ -183,6 +184,54 @@ import ZooKeeperWire
     }
 
     // MARK: A follower by hand
+
+    // MARK: - A disk from elsewhere
+
+    private static let places: [(String, [UInt32], Bool)] = [
+        ("an equal end", [8, 9], true), ("behind", [8, 9, 10, 11], true),
+        ("ahead", [7, 8], true), ("nothing in common", [1, 2], false),
+    ]
+
+    @Test(arguments: places)
+    func `a disk with another tree under a zxid that the leader has ends the start`(
+        _ what: String,
+        _ counters: [UInt32],
+        _ isFound: Bool
+    ) throws {
+        var own = state([7, 8, 9].map { Zxid(epoch: 0, counter: $0) }, digest: 5)
+        own.finish(acceptedEpoch: 0, currentEpoch: 0)
+        for (digest, isOther) in [(5, false), (6, true)] as [(Int64, Bool)] {
+            var replica = replica(own, voters: 3)
+            let marks = counters.map {
+                HistoryMark(zxid: Zxid(epoch: 0, counter: $0), digest: digest)
+            }
+            let actions = feed(
+                &replica,
+                .fromLeader(link, .ensemble(EnsembleName(number: 1), marks: marks))
+            )
+            let sentences = halts(actions)
+            #expect(sentences.count == (isFound && isOther ? 1 : 0), "\(what)")
+            guard let sentence = sentences.first else { continue }
+            #expect(sentence.contains("digest is 5 here and 6 there"))
+            let common = try #require(counters.last { $0 <= 9 })
+            #expect(sentence.contains("\(Zxid(epoch: 0, counter: common))"))
+        }
+    }
+
+    @Test func `the newest transaction that both logs hold decides`() {
+        var own = state([7, 8, 9].map { Zxid(epoch: 0, counter: $0) }, digest: 5)
+        own.finish(acceptedEpoch: 0, currentEpoch: 0)
+        var replica = replica(own, voters: 3)
+        let marks = [
+            HistoryMark(zxid: Zxid(epoch: 0, counter: 7), digest: 6),
+            HistoryMark(zxid: Zxid(epoch: 0, counter: 8), digest: 5),
+        ]
+        let actions = feed(
+            &replica,
+            .fromLeader(link, .ensemble(EnsembleName(number: 1), marks: marks))
+        )
+        #expect(halts(actions) == [])
+    }
 
     @discardableResult
     private func feed(_ replica: inout Replica, _ inputs: ReplicaInput...) -> [ReplicaAction] {

@@ -152,7 +152,8 @@ struct SimulatedRecovery: RecoveryVisitor {
         visitor.state.finish(
             acceptedEpoch: summary.acceptedEpoch,
             currentEpoch: summary.currentEpoch,
-            suffrage: summary.suffrage
+            suffrage: summary.suffrage,
+            ensemble: summary.ensemble
         )
         return (visitor.state, summary.notes)
     }

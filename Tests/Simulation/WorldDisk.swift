@@ -20,7 +20,8 @@ extension World {
                 if let failure { fail(failure) }
             }
             watchProposals(proposals, process)
-        case .storeEpoch, .beginInstall, .snapshotSlice, .finishSnapshot, .abandonSnapshot,
+        case .storeEpoch, .storeEnsemble, .beginInstall, .snapshotSlice, .finishSnapshot,
+            .abandonSnapshot,
             .readLog:
             break
         }

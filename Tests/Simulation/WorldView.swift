@@ -13,7 +13,8 @@ extension World {
         case .truncate: process.synchronization = .truncation
         case .snapshot: process.synchronization = .snapshot
         case .revalidate: process.sessionMoves = max(0, process.sessionMoves - 1)
-        case .learnerInfo, .ackEpoch, .ack, .request, .leaderInfo, .snapshotSlice, .snapshotEnd,
+        case .learnerInfo, .ackEpoch, .ack, .request, .ensemble, .leaderInfo, .snapshotSlice,
+            .snapshotEnd,
             .newLeader, .upToDate, .proposal, .commit, .inform, .sync, .ping:
             break
         }
@@ -29,7 +30,8 @@ extension World {
         case .revalidate(_, _, nil):
             cover("session move")
             process.sessionMoves += 1
-        case .learnerInfo, .ackEpoch, .ack, .leaderInfo, .snapshotSlice, .snapshotEnd, .upToDate,
+        case .learnerInfo, .ackEpoch, .ack, .ensemble, .leaderInfo, .snapshotSlice, .snapshotEnd,
+            .upToDate,
             .proposal, .commit, .inform, .sync, .ping, .revalidate:
             break
         }

@@ -15,6 +15,7 @@ struct ZabBench {
         log: [Proposal] = [],
         epoch: Int64 = 0,
         suffrage: Suffrage = .full,
+        ensemble: EnsembleName? = nil,
         recentCount: Int = 500
     ) {
         let members = (1...(voters + observers)).map {
@@ -29,6 +30,8 @@ struct ZabBench {
             acceptedEpoch: epoch,
             currentEpoch: epoch,
             suffrage: suffrage,
+            ensemble: ensemble,
+            freshEnsemble: 7,
             recent: Array(log.suffix(recentCount))
         )
     }

@@ -22,6 +22,7 @@ struct ZabWorld {
     enum DiskJob {
         case append([Proposal])
         case epoch(EpochKind, Int64)
+        case name(EnsembleName)
         case read(after: Zxid, through: Zxid)
         case truncate(Zxid)
         case install(Zxid, [Proposal])
@@ -38,6 +39,7 @@ struct ZabWorld {
         var current: Int64 = 0
         /// What was on disk could not be relied on, and was thrown away.
         var isDamaged = false
+        var ensemble = EnsembleName()
         // Lost in a crash.
         var jobs: [DiskJob] = []
         var installing: (zxid: Zxid, slices: [[UInt8]])?
@@ -87,6 +89,7 @@ struct ZabWorld {
     var committedLogCapacity: Int
     var sent: [String: Int] = [:]
     var wipeCount = 0
+    private(set) var settledName: EnsembleName?
 
     init(
         seed: UInt64,
@@ -130,6 +133,8 @@ struct ZabWorld {
             acceptedEpoch: servers[index].accepted,
             currentEpoch: servers[index].current,
             suffrage: servers[index].suffrage,
+            ensemble: servers[index].ensemble,
+            freshEnsemble: Int64(1 + random.below(1 << 30)),
             recent: Array(history.suffix(committedLogCapacity)),
             committedLogCapacity: committedLogCapacity
         )
@@ -173,7 +178,18 @@ struct ZabWorld {
         servers[index].accepted = isDamaged ? servers[index].current : 0
         servers[index].current = 0
         servers[index].isDamaged = isDamaged
+        servers[index].ensemble = EnsembleName()
         wipeCount += 1
+    }
+
+    /// A settled name is the ensemble's for ever.
+    private mutating func named(_ name: EnsembleName, _ index: Int) {
+        servers[index].ensemble = name
+        guard name.isSettled else { return }
+        if let known = settledName, known != name {
+            failures.append("server \(index + 1) is of ensemble \(name.text), not \(known.text)")
+        }
+        settledName = name
     }
 
     /// Only one voter at a time may have lost what it acknowledged.
@@ -318,6 +334,7 @@ struct ZabWorld {
             case .current: servers[index].current = epoch
             }
             feed(.epochStored(kind, epoch), to: index)
+        case .name(let name): named(name, index)
         case .read(let after, let through):
             let base = servers[index].snapshot.last?.zxid ?? .zero
             let reaches =
@@ -376,6 +393,7 @@ struct ZabWorld {
             case .reportDrained(let id): drains.append((index, id))
             case .append(let proposals): servers[index].jobs.append(.append(proposals))
             case .storeEpoch(let kind, let epoch): servers[index].jobs.append(.epoch(kind, epoch))
+            case .storeEnsemble(let name): servers[index].jobs.append(.name(name))
             case .readLog(let after, let through, _):
                 servers[index].jobs.append(.read(after: after, through: through))
             case .truncate(let place): servers[index].jobs.append(.truncate(place))
@@ -433,7 +451,8 @@ struct ZabWorld {
         case .inform: sent["inform", default: 0] += 1
         case .commit: sent["commit", default: 0] += 1
         case .upToDate: sent["upToDate", default: 0] += 1
-        case .learnerInfo, .ackEpoch, .ack, .request, .leaderInfo, .snapshotSlice, .snapshotEnd,
+        case .learnerInfo, .ackEpoch, .ack, .request, .ensemble, .leaderInfo, .snapshotSlice,
+            .snapshotEnd,
             .newLeader, .proposal, .sync, .ping, .revalidate:
             break
         }

@@ -186,6 +186,22 @@ enum Samples {
                 configurationVersion: 0x1_0000_0000
             )
         ),
+        .learnerInfo(
+            LearnerInfo(
+                server: ServerID(rawValue: 2),
+                isObserver: false,
+                acceptedEpoch: 1,
+                ensemble: EnsembleName(number: .min, isSettled: true)
+            )
+        ),
+        .learnerInfo(
+            LearnerInfo(
+                server: ServerID(rawValue: 2),
+                isObserver: false,
+                acceptedEpoch: 1,
+                ensemble: EnsembleName()
+            )
+        ),
         .ackEpoch(lastZxid: Zxid(epoch: 2, counter: 9), currentEpoch: 2),
         .ackEpoch(lastZxid: .zero, currentEpoch: nil), .ack(Zxid(epoch: 3, counter: 0)),
         .request(
@@ -255,6 +271,14 @@ enum Samples {
 
     /// As a decoder gives it back when all has come at once: one slice.
     static let fromLeader: [LearnerMessage] = [
+        .ensemble(EnsembleName(number: -5, isSettled: true), marks: []),
+        .ensemble(
+            EnsembleName(number: 5),
+            marks: [
+                HistoryMark(zxid: Zxid(epoch: 1, counter: 2), digest: -3),
+                HistoryMark(zxid: Zxid(epoch: 1, counter: 3), digest: .max),
+            ]
+        ),
         .leaderInfo(epoch: 4), .diff(Zxid(epoch: 3, counter: 9)), .truncate(.zero),
         .snapshot(Zxid(epoch: 3, counter: 1)), .snapshotSlice(snapshotBody), .snapshotEnd,
         .newLeader(epoch: 4, configuration: [0x76]), .newLeader(epoch: 4, configuration: nil),

@@ -6,14 +6,14 @@ extension Journal {
     /// Before anything is read: what an earlier start left unfinished, and the operator's word.
     func prepareMember(notes: inout [String]) throws(JournalError) {
         do throws(DiskError) {
-            if try sideFile.load() == .leaving {
+            if try sideFile.load().state == .leaving {
                 try putAside(isBegun: true)
                 notes.append("putting damaged files aside was completed")
             }
             guard let file = configuration.initializeFile, try disk.size(file) != nil else {
                 return
             }
-            try sideFile.store(.trusted)
+            try sideFile.update { $0.state = .trusted }
             try disk.remove(file)
             notes.append("\(file) was found and removed: what this disk holds counts as complete")
         } catch { throw .disk(error) }
@@ -30,7 +30,7 @@ extension Journal {
             : [configuration.dataDirectory, configuration.logDirectory]
         if !isBegun {
             // From here on it has no vote, whatever happens.
-            try sideFile.store(.leaving)
+            try sideFile.update { $0.state = .leaving }
             for directory in directories {
                 for name in try disk.list(directory).sorted()
                 where name.hasPrefix(FileNames.damagedPrefix) {
@@ -66,19 +66,18 @@ extension Journal {
             }
             try disk.syncDirectory(directory)
         }
-        try sideFile.store(.damaged)
+        try sideFile.update { $0.state = .damaged }
     }
 
     /// Whether this server's word counts, from what the recovery has found.
     func suffrage(_ summary: RecoverySummary) throws(DiskError) -> Suffrage {
         guard configuration.isMember else { return .full }
-        let state = try sideFile.load()
         guard summary.currentEpoch == 0 else {
             // It has been synchronized since, or was trusted.
-            try sideFile.remove()
+            try sideFile.update { $0.state = nil }
             return .full
         }
-        switch state {
+        switch try sideFile.load().state {
         case .leaving, .damaged: return .lost
         case .trusted: return .full
         case nil:

@@ -97,8 +97,8 @@ package final class Journal {
                     unsynced.append(request)
                 case .snapshotSlice:
                     if let result = try performOther(request) { outcome.results.append(result) }
-                case .storeEpoch, .beginSnapshot, .beginInstall, .finishSnapshot, .abandonSnapshot,
-                    .readLog:
+                case .storeEpoch, .storeEnsemble, .beginSnapshot, .beginInstall, .finishSnapshot,
+                    .abandonSnapshot, .readLog:
                     try sync(&unsynced, &outcome)
                     if let result = try performOther(request) { outcome.results.append(result) }
                 }
@@ -130,6 +130,9 @@ package final class Journal {
         case .storeEpoch(let kind, let epoch):
             try storeEpoch(kind, epoch)
             return .epochStored(kind, epoch)
+        case .storeEnsemble(let name):
+            try storeEnsemble(name)
+            return nil
         case .beginSnapshot(let zxid):
             try beginSnapshot(zxid: zxid)
             return nil
@@ -383,6 +386,15 @@ package final class Journal {
     package func storeEpoch(_ kind: EpochKind, _ epoch: Int64) throws(JournalError) {
         try guarded { () throws(JournalError) in
             try EpochFiles(disk: disk, directory: configuration.dataDirectory).store(kind, epoch)
+        }
+    }
+
+    /// Durable once this returns.
+    package func storeEnsemble(_ name: EnsembleName) throws(JournalError) {
+        try guarded { () throws(JournalError) in
+            do throws(DiskError) {
+                try sideFile.update { $0.ensemble = name }
+            } catch { throw .disk(error) }
         }
     }
 

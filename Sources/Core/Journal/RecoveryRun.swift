@@ -64,8 +64,9 @@ struct Recovery {
         } catch { throw .disk(error) }
         let epochs: (accepted: Int64, current: Int64)
         do throws(DiskError) {
-            let state = try SideFile(disk: disk, directory: configuration.dataDirectory).load()
-            isTrusted = !configuration.isMember || state == .trusted
+            let noted = try SideFile(disk: disk, directory: configuration.dataDirectory).load()
+            isTrusted = !configuration.isMember || noted.state == .trusted
+            summary.ensemble = noted.ensemble
         } catch { throw .disk(error) }
         epochs = try EpochFiles(disk: disk, directory: configuration.dataDirectory).recover(
             lastZxid: summary.lastZxid,

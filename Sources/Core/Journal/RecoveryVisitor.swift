@@ -40,6 +40,8 @@ package struct RecoverySummary: Hashable, Sendable {
     package var currentEpoch: Int64
     /// Whether this server's vote counts before a leader has brought it up to date.
     package var suffrage: Suffrage
+    /// Of which ensemble this disk is; without a number where it does not say so.
+    package var ensemble: EnsembleName
     /// How many digests differed from the tree's; the first one is in the notes.
     package var digestMismatches: Int
     /// Sentences for the operator: bad snapshots, a cut tail, removed leftovers.
@@ -54,6 +56,7 @@ package struct RecoverySummary: Hashable, Sendable {
         acceptedEpoch: Int64 = 0,
         currentEpoch: Int64 = 0,
         suffrage: Suffrage = .full,
+        ensemble: EnsembleName = EnsembleName(),
         digestMismatches: Int = 0,
         notes: [String] = []
     ) {
@@ -65,6 +68,7 @@ package struct RecoverySummary: Hashable, Sendable {
         self.acceptedEpoch = acceptedEpoch
         self.currentEpoch = currentEpoch
         self.suffrage = suffrage
+        self.ensemble = ensemble
         self.digestMismatches = digestMismatches
         self.notes = notes
     }

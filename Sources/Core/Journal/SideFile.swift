@@ -6,6 +6,7 @@ internal import ZooKeeperModel
 /// ```
 /// zkfs 1
 /// disk damaged
+/// ensemble 5d0c2a4419b7e6f3 settled
 /// ```
 struct SideFile {
     enum State: String {
@@ -16,37 +17,76 @@ struct SideFile {
         /// The operator has said that nothing is missing.
         case trusted
     }
+    struct Content: Equatable {
+        var state: State?
+        var ensemble = EnsembleName()
+    }
 
     private static let firstLine = "zkfs 1"
+    private static let maximumBytes = 256
     let disk: any Disk
     let directory: String
     private var file: String { directory + "/zkfs" }
 
-    /// Nil where there is no such file. One that cannot be read was written for a reason, so it
-    /// counts as the most careful one.
-    func load() throws(DiskError) -> State? {
-        guard try disk.size(file) != nil else { return nil }
-        let bytes = try disk.read(file, at: 0, count: 256)
-        let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
-        guard lines.count == 2, lines[0] == Self.firstLine, lines[1].hasPrefix("disk ") else {
-            return .damaged
+    /// A file that cannot be read was written for a reason, so it counts as the most careful one.
+    func load() throws(DiskError) -> Content {
+        guard try disk.size(file) != nil else { return Content() }
+        let bytes = try disk.read(file, at: 0, count: Self.maximumBytes)
+        return Self.parse(String(decoding: bytes, as: UTF8.self)) ?? Content(state: .damaged)
+    }
+
+    private static func parse(_ text: String) -> Content? {
+        var lines = text.split(separator: "\n")[...]
+        guard text.last == "\n", lines.popFirst() == firstLine[...] else { return nil }
+        var content = Content()
+        for line in lines {
+            let words = line.split(separator: " ")
+            switch words.first {
+            case "disk":
+                guard words.count == 2, let state = State(rawValue: String(words[1])) else {
+                    return nil
+                }
+                content.state = state
+            case "ensemble":
+                guard words.count == 3, words[2] == "settled" || words[2] == "proposed",
+                    let number = UInt64(words[1], radix: 16)
+                else { return nil }
+                content.ensemble = EnsembleName(
+                    number: Int64(bitPattern: number),
+                    isSettled: words[2] == "settled"
+                )
+            default: return nil
+            }
         }
-        return State(rawValue: String(lines[1].dropFirst(5))) ?? .damaged
+        return content
+    }
+
+    private static func text(_ content: Content) -> String {
+        var lines = [firstLine]
+        if let state = content.state { lines.append("disk \(state.rawValue)") }
+        if content.ensemble.number != 0 {
+            let state = content.ensemble.isSettled ? "settled" : "proposed"
+            lines.append("ensemble \(content.ensemble.text) \(state)")
+        }
+        return lines.map { $0 + "\n" }.joined()
     }
 
     /// Durable once this returns.
-    func store(_ state: State) throws(DiskError) {
+    func update(_ change: (inout Content) -> Void) throws(DiskError) {
+        let old = try load()
+        var new = old
+        change(&new)
+        guard new != old else { return }
+        guard new != Content() else {
+            try disk.remove(file)
+            return try disk.syncDirectory(directory)
+        }
         let draft = file + ".tmp"
-        let text = Array((Self.firstLine + "\ndisk " + state.rawValue + "\n").utf8)
-        try disk.write(draft, at: 0, text)
-        try disk.truncate(draft, to: text.count)
+        let bytes = Array(Self.text(new).utf8)
+        try disk.write(draft, at: 0, bytes)
+        try disk.truncate(draft, to: bytes.count)
         try disk.syncFile(draft)
         try disk.rename(draft, to: file)
         try disk.syncDirectory(directory)
-    }
-
-    func remove() throws(DiskError) {
-        guard try disk.size(file) != nil else { return }
-        try disk.remove(file)
     }
 }

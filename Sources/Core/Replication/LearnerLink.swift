@@ -39,9 +39,9 @@ extension Replica {
             actions.append(.send(id, .ping(zxid, touched: takeTouchedSessions())))
         case .sync: finishForwardedSync(&actions)
 
-        case .request, .revalidate, .learnerInfo, .ackEpoch, .ack, .leaderInfo, .diff, .truncate,
-            .snapshot, .snapshotSlice, .snapshotEnd, .newLeader, .upToDate, .proposal, .commit,
-            .inform:
+        case .request, .revalidate, .learnerInfo, .ackEpoch, .ack, .ensemble, .leaderInfo, .diff,
+            .truncate, .snapshot, .snapshotSlice, .snapshotEnd, .newLeader, .upToDate, .proposal,
+            .commit, .inform:
             actions.append(.log(.warning, "a message from \(id) has no meaning here: dropped"))
         }
     }

@@ -26,6 +26,8 @@ package struct RecoveredState: Sendable {
     package internal(set) var currentEpoch: Int64?
     /// Whether this server's vote counts before a leader has brought it up to date.
     package private(set) var suffrage = Suffrage.full
+    /// Of which ensemble it is; without a number where that is not known.
+    package private(set) var ensemble = EnsembleName()
     /// Transactions whose digest differed from that of the tree they made.
     package internal(set) var digestMismatches: Int64 = 0
     /// Up to here a transaction's digest need not be that of the tree it made: the tree came from a
@@ -97,9 +99,11 @@ package struct RecoveredState: Sendable {
         acceptedEpoch: Int64? = nil,
         currentEpoch: Int64? = nil,
         suffrage: Suffrage = .full,
+        ensemble: EnsembleName = EnsembleName(),
         digestMismatches: Int = 0
     ) {
         self.suffrage = suffrage
+        self.ensemble = ensemble
         self.digestMismatches = Int64(digestMismatches)
         self.acceptedEpoch = acceptedEpoch ?? lastZxid.epoch
         self.currentEpoch = currentEpoch ?? lastZxid.epoch

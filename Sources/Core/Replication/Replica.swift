@@ -112,6 +112,8 @@ package struct Replica {
             acceptedEpoch: recovered.acceptedEpoch ?? 0,
             currentEpoch: recovered.currentEpoch ?? 0,
             suffrage: recovered.suffrage,
+            ensemble: recovered.ensemble,
+            freshEnsemble: Self.freshEnsemble(configuration),
             recent: recovered.recent,
             committedLogCapacity: RecoveredState.recentLimit
         )
@@ -171,6 +173,9 @@ package struct Replica {
             run(.leaderConnected(id), &actions)
         case .fromLeader(let id, let message):
             statistics.received(message)
+            if let contradiction = contradiction(message) {
+                return actions.append(.halt(contradiction))
+            }
             run(.fromLeader(id, message), &actions)
         case .leaderDisconnected(let id):
             if id == nil || id == leaderConnection { leaderConnection = nil }
@@ -273,12 +278,13 @@ package struct Replica {
             beginSnapshotIfDue(&actions)
         case .send(let id, let message):
             statistics.sent(message)
-            actions.append(.send(id, message))
+            actions.append(.send(id, marked(message)))
         case .sendNotification(let server, let notification):
             actions.append(.sendNotification(to: server, notification))
         case .connectToLeader(let server): actions.append(.connectToLeader(server))
         case .close(let id, let reason): actions.append(.close(id, reason: reason))
         case .reportDrained(let id): actions.append(.reportDrained(id))
+        case .storeEnsemble(let name): actions.append(.storage(.storeEnsemble(name)))
         case .storeEpoch(let kind, let epoch): actions.append(.storage(.storeEpoch(kind, epoch)))
         case .readLog(let after, let through, let maxBytes):
             actions.append(.storage(.readLog(after: after, through: through, maxBytes: maxBytes)))

@@ -86,6 +86,7 @@ extension Leadership {
                 return drop(index, "acknowledged \(zxid) instead of NEWLEADER", &actions)
             }
             learners[index].stage = .synced
+            settleEnsemble(&ledger, &actions)
             if stage == .broadcasting {
                 welcome(index, ledger, now, &actions)
             } else {
@@ -134,7 +135,7 @@ extension Leadership {
     }
 
     mutating func persisted(ledger: inout Ledger, actions: inout [ZabAction]) {
-        storeCurrentEpochWhenDurable(ledger, &actions)
+        storeCurrentEpochWhenDurable(&ledger, &actions)
         commitReady(ledger: &ledger, actions: &actions)
         finishHandOver(ledger)
     }
@@ -173,8 +174,8 @@ extension Leadership {
                 return drop(index, "a request before UPTODATE", &actions)
             }
             actions.append(.carried(connection, message))
-        case .leaderInfo, .diff, .truncate, .snapshot, .snapshotSlice, .snapshotEnd, .newLeader,
-            .upToDate, .proposal, .commit, .inform, .sync:
+        case .ensemble, .leaderInfo, .diff, .truncate, .snapshot, .snapshotSlice, .snapshotEnd,
+            .newLeader, .upToDate, .proposal, .commit, .inform, .sync:
             drop(index, "a leader's message from a learner", &actions)
         }
     }

@@ -46,6 +46,8 @@ struct Leadership: Sendable {
         var isObserver = false
         /// A follower of the configuration: counts in quorums.
         var isVoter = false
+        /// Nil: of another make, and told of none.
+        var ensemble: EnsembleName?
         /// Has promised not to hear any earlier epoch, and its history is no newer than ours.
         var isCommittedToEpoch = false
         /// UPTODATE was sent: it serves, and answers PINGs.
@@ -74,6 +76,8 @@ struct Leadership: Sendable {
     /// Its own acknowledgement of NEWLEADER: history and epoch are durable.
     var ownsEpoch = false
     private var currentEpochRequested = false
+    /// Voters that were not taken in, since their disks belong to another ensemble.
+    var strangers: [(voter: ServerID, ensemble: Int64)] = []
     /// Few, in order of connection.
     var learners: [Learner] = []
     var lastProposed = Zxid.zero
@@ -94,6 +98,8 @@ struct Leadership: Sendable {
     let predecessor: ServerID?
     let plannedCounter: UInt32
     private let windowBytes: Int
+    /// The name of this epoch's ensemble, once the epoch is chosen.
+    var ensemble: EnsembleName?
     /// Set once: why this leadership is over.
     var failure: String?
     let lastUsableCounter: UInt32
@@ -152,6 +158,7 @@ struct Leadership: Sendable {
         learners[index].server = info.server
         learners[index].isObserver = info.isObserver
         learners[index].isVoter = !info.isObserver && ledger.quorum.contains(info.server)
+        learners[index].ensemble = info.ensemble
         let connection = learners[index].connection
         if let earlier = learners.firstIndex(where: {
             $0.server == info.server && $0.connection != connection
@@ -159,6 +166,7 @@ struct Leadership: Sendable {
             drop(earlier, "replaced by a newer connection", &actions)
         }
         guard let index = self.index(connection) else { return }
+        if isStranger(index, ledger, &actions) { return }
         if learners[index].isVoter {
             ledger.epochFloor = max(ledger.epochFloor, info.acceptedEpoch)
         }
@@ -194,6 +202,7 @@ struct Leadership: Sendable {
             return
         }
         lastProposed = Zxid(epoch: epoch, counter: 0)
+        nameEnsemble(ledger)
         enter(.storingAcceptedEpoch, ledger, now)
         ledger.acceptedEpoch = epoch
         actions.append(.storeEpoch(.accepted, epoch))
@@ -217,6 +226,7 @@ struct Leadership: Sendable {
         case .current:
             // The followers may have established the epoch without this disk.
             ownsEpoch = true
+            settleEnsemble(&ledger, &actions)
             checkNewLeaderAcks(ledger: &ledger, now: now, actions: &actions)
             commitReady(ledger: &ledger, actions: &actions)
         case .accepted:
@@ -226,6 +236,7 @@ struct Leadership: Sendable {
 
     private mutating func offer(_ index: Int, _ actions: inout [ZabAction]) {
         learners[index].stage = .offered
+        tellEnsemble(index, &actions)
         actions.append(.send(learners[index].connection, .leaderInfo(epoch: epoch)))
     }
 
@@ -269,7 +280,7 @@ struct Leadership: Sendable {
             })
         else { return }
         enter(.synchronizing, ledger, now)
-        storeCurrentEpochWhenDurable(ledger, &actions)
+        storeCurrentEpochWhenDurable(&ledger, &actions)
         for index in learners.indices {
             if case .described(let last) = learners[index].stage {
                 synchronize(index, last, ledger: &ledger, actions: &actions)
@@ -279,11 +290,15 @@ struct Leadership: Sendable {
 
     /// The epoch names a history: were it durable first, a crash between the two would leave this
     /// server looking newer than those who hold more.
-    mutating func storeCurrentEpochWhenDurable(_ ledger: Ledger, _ actions: inout [ZabAction]) {
+    mutating func storeCurrentEpochWhenDurable(
+        _ ledger: inout Ledger,
+        _ actions: inout [ZabAction]
+    ) {
         guard stage == .synchronizing || stage == .broadcasting, !currentEpochRequested,
             ledger.lastPersisted >= initialZxid
         else { return }
         currentEpochRequested = true
+        if let ensemble { ledger.storeEnsemble(ensemble, &actions) }
         actions.append(.storeEpoch(.current, epoch))
     }
 

@@ -50,6 +50,8 @@ struct Learning: Sendable {
     /// heard.
     private var hasGivenGrace = false
     private(set) var failure: String?
+    /// What the leader has called its ensemble.
+    private var told: EnsembleName?
 
     init(leader: ServerID, ledger: Ledger, now: Instant, actions: inout [ZabAction]) {
         self.leader = leader
@@ -119,7 +121,8 @@ struct Learning: Sendable {
                     LearnerInfo(
                         server: ledger.me,
                         isObserver: !ledger.isVoter,
-                        acceptedEpoch: ledger.acceptedEpoch
+                        acceptedEpoch: ledger.acceptedEpoch,
+                        ensemble: ledger.ensemble
                     )
                 )
             )
@@ -168,6 +171,9 @@ struct Learning: Sendable {
         hasGivenGrace = false
         deadline =
             now + (stage == .following ? configuration.syncTimeout : configuration.initTimeout)
+        if case .ensemble(let name, _) = message {
+            return hear(name, ledger: &ledger, actions: &actions)
+        }
         if stage == .rebuilding {
             held.append(message)
             if held.count > Self.heldLimit { failure = "too much to hold while rebuilding" }
@@ -242,7 +248,7 @@ struct Learning: Sendable {
                 return
             }
             stage = .storingHistory(ledger.lastLogged)
-            storeCurrentEpochWhenDurable(ledger, &actions)
+            storeCurrentEpochWhenDurable(&ledger, &actions)
         case (.acknowledged, .upToDate):
             stage = .following
             deadline = now + ledger.configuration.syncTimeout
@@ -259,7 +265,8 @@ struct Learning: Sendable {
         case (_, .ping):
             break
 
-        case (_, .leaderInfo), (_, .diff), (_, .truncate), (_, .snapshot), (_, .snapshotSlice),
+        case (_, .ensemble), (_, .leaderInfo), (_, .diff), (_, .truncate), (_, .snapshot),
+            (_, .snapshotSlice),
             (_, .snapshotEnd), (_, .newLeader), (_, .upToDate), (_, .proposal), (_, .commit),
             (_, .inform), (_, .sync), (_, .revalidate), (_, .learnerInfo), (_, .ackEpoch),
             (_, .ack), (_, .request):
@@ -268,6 +275,31 @@ struct Learning: Sendable {
     }
 
     // MARK: - Discovery
+
+    /// Before LEADERINFO, and again when the name is known to be for good.
+    private mutating func hear(
+        _ name: EnsembleName,
+        ledger: inout Ledger,
+        actions: inout [ZabAction]
+    ) {
+        guard let own = ledger.ensemble else { return }
+        if own.contradicts(name) {
+            let sentence =
+                "this server's disk belongs to ensemble \(own.text), but server \(leader) leads "
+                + "ensemble \(name.text): one of the disks is at the wrong place"
+            failure = sentence
+            actions.append(.halt(sentence))
+            return
+        }
+        told = name
+        switch stage {
+        case .storingCurrentEpoch, .acknowledged, .following:
+            ledger.storeEnsemble(name, &actions)
+        case .connecting, .introduced, .storingAcceptedEpoch, .described, .installing, .rebuilding,
+            .receiving, .storingHistory:
+            break
+        }
+    }
 
     private mutating func accept(
         _ epoch: Int64,
@@ -328,8 +360,8 @@ struct Learning: Sendable {
         actions.append(.send(connection, .ack(Zxid(epoch: ledger.currentEpoch, counter: 0))))
     }
 
-    mutating func persisted(ledger: Ledger, actions: inout [ZabAction]) {
-        storeCurrentEpochWhenDurable(ledger, &actions)
+    mutating func persisted(ledger: inout Ledger, actions: inout [ZabAction]) {
+        storeCurrentEpochWhenDurable(&ledger, &actions)
         if stage == .following { sendAcks(ledger, &actions) }
     }
 
@@ -371,11 +403,17 @@ struct Learning: Sendable {
     }
 
     private mutating func storeCurrentEpochWhenDurable(
-        _ ledger: Ledger,
+        _ ledger: inout Ledger,
         _ actions: inout [ZabAction]
     ) {
         guard case .storingHistory(let last) = stage, ledger.lastPersisted >= last else { return }
         stage = .storingCurrentEpoch
+        // Whoever has the epoch has the name. Where a leader of another make knows none, members that
+        // come later may get another one.
+        ledger.storeEnsemble(
+            told ?? EnsembleName(number: ledger.ensemble?.number ?? 0),
+            &actions
+        )
         actions.append(.storeEpoch(.current, ledger.acceptedEpoch))
     }
 

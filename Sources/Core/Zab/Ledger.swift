@@ -29,6 +29,10 @@ struct Ledger: Sendable {
     var currentEpoch: Int64
     /// Whether this server's vote and promises count. Without, it only learns.
     private(set) var suffrage: Suffrage
+    /// As on disk, or on its way there. Nil: this server takes no part in names.
+    private(set) var ensemble: EnsembleName?
+    /// The name of an ensemble that has none.
+    let freshEnsemble: Int64
     /// An epoch that a voter was seen to have promised: the next one chosen here lies above it.
     var epochFloor: Int64
 
@@ -62,6 +66,8 @@ struct Ledger: Sendable {
         acceptedEpoch: Int64,
         currentEpoch: Int64,
         suffrage: Suffrage,
+        ensemble: EnsembleName?,
+        freshEnsemble: Int64,
         recent: [Proposal],
         committedLogCapacity: Int
     ) {
@@ -73,6 +79,8 @@ struct Ledger: Sendable {
         durableAcceptedEpoch = acceptedEpoch
         self.currentEpoch = currentEpoch
         self.suffrage = suffrage
+        self.ensemble = ensemble
+        self.freshEnsemble = freshEnsemble
         epochFloor = 0
         lastLogged = lastLoggedZxid
         lastPersisted = lastLoggedZxid
@@ -166,6 +174,12 @@ struct Ledger: Sendable {
             // It is stored only when the history that it names is durable.
             suffrage = .full
         }
+    }
+
+    mutating func storeEnsemble(_ name: EnsembleName, _ actions: inout [ZabAction]) {
+        guard ensemble != nil, ensemble != name else { return }
+        ensemble = name
+        actions.append(.storeEnsemble(name))
     }
 
     /// Every voter has been heard to hold nothing: this is a new ensemble.

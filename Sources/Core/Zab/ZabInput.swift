@@ -67,6 +67,8 @@ package enum ZabAction: Hashable, Sendable {
 
     case append([Proposal])
     case storeEpoch(EpochKind, Int64)
+    /// Durable before a later `.storeEpoch` is answered.
+    case storeEnsemble(EnsembleName)
     case readLog(after: Zxid, through: Zxid, maxBytes: Int)
     /// Cut the log after this zxid and load the database again; answered by `.truncated` or
     /// `.truncationRefused`.

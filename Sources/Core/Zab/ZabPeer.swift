@@ -52,6 +52,9 @@ package struct ZabPeer: Sendable {
 
     /// - Parameters:
     ///   - suffrage: other than `.full`, this server joins a leader before its vote counts.
+    ///   - ensemble: of which this server is a member; without a number where that is not known yet,
+    ///     nil to know nothing of names.
+    ///   - freshEnsemble: drawn at random, not 0: the name of an ensemble that has none.
     ///   - recent: the newest logged transactions, oldest first, ending with `lastLoggedZxid`.
     package init(
         configuration: EnsembleConfiguration,
@@ -59,6 +62,8 @@ package struct ZabPeer: Sendable {
         acceptedEpoch: Int64,
         currentEpoch: Int64,
         suffrage: Suffrage = .full,
+        ensemble: EnsembleName? = nil,
+        freshEnsemble: Int64 = 1,
         recent: [Proposal],
         committedLogCapacity: Int = 500
     ) {
@@ -68,6 +73,8 @@ package struct ZabPeer: Sendable {
             acceptedEpoch: acceptedEpoch,
             currentEpoch: currentEpoch,
             suffrage: suffrage,
+            ensemble: ensemble,
+            freshEnsemble: freshEnsemble,
             recent: recent,
             committedLogCapacity: committedLogCapacity
         )
@@ -316,7 +323,7 @@ package struct ZabPeer: Sendable {
                 actions: &actions
             )
         case .persisted:
-            learning.persisted(ledger: ledger, actions: &actions)
+            learning.persisted(ledger: &ledger, actions: &actions)
         case .epochStored:
             learning.epochStored(ledger: ledger, actions: &actions)
         case .truncated(let last, let recent):

@@ -27,6 +27,9 @@ extension ZabPeer {
     package var acceptedEpoch: Int64 { ledger.acceptedEpoch }
     /// What this peer holds is not known before the disk has rebuilt it.
     package var isWaitingForDisk: Bool { ledger.rebuilding != nil }
+    /// The newest transactions that this server holds in memory, oldest first.
+    package var recent: [Proposal] { Array(ledger.committed) + Array(ledger.tail) }
+    package var ensemble: EnsembleName? { ledger.ensemble }
     /// Whether this server's vote counts.
     package var suffrage: Suffrage { ledger.suffrage }
 

@@ -8,6 +8,9 @@ public enum LearnerMessage: Hashable, Sendable {
     case request(ForwardedRequest)
 
     // From leader to learner.
+    /// Only to one that has named its ensemble, or said that it knows no name. The newest marks of
+    /// the leader's history, oldest first, come with it.
+    case ensemble(EnsembleName, marks: [HistoryMark])
     case leaderInfo(epoch: Int64)
     case diff(Zxid)
     case truncate(Zxid)
@@ -47,18 +50,22 @@ public struct LearnerInfo: Hashable, Sendable {
     public var acceptedEpoch: Int64
     public var protocolVersion: Int32
     public var configurationVersion: Int64
+    /// Nil: a member of another make.
+    public var ensemble: EnsembleName?
     public init(
         server: ServerID,
         isObserver: Bool,
         acceptedEpoch: Int64,
         protocolVersion: Int32 = 0x10000,
-        configurationVersion: Int64 = 0
+        configurationVersion: Int64 = 0,
+        ensemble: EnsembleName? = nil
     ) {
         self.server = server
         self.isObserver = isObserver
         self.acceptedEpoch = acceptedEpoch
         self.protocolVersion = protocolVersion
         self.configurationVersion = configurationVersion
+        self.ensemble = ensemble
     }
 }
 

@@ -6,6 +6,8 @@ public enum StorageRequest: Hashable, Sendable {
     case append([Proposal])
     /// Answered by `.epochStored` once durable.
     case storeEpoch(EpochKind, Int64)
+    /// Durable before a later `storeEpoch` is answered. Not answered itself.
+    case storeEnsemble(EnsembleName)
     /// Start a snapshot named for `zxid`; slices follow. Answered by `.snapshotStored` after
     /// `finishSnapshot`, once durable, or by `.snapshotLost`.
     case beginSnapshot(zxid: Zxid)

@@ -29,6 +29,8 @@ package enum LearnerCodec {
         case leaderInfo = 17
         case ackEpoch = 18
         case informAndActivate = 19
+        /// Of our own: its number is unlikely to be given to another one.
+        case ensemble = 0x7A6B_6673
     }
 
     static let protocolVersion: Int32 = 0x10000
@@ -50,6 +52,14 @@ package enum LearnerCodec {
             }
         case .ack(let zxid): writer.packet(.ack, zxid)
         case .request(let request): write(request, into: &writer)
+        case .ensemble(let name, let marks):
+            writer.packet(.ensemble, .none) {
+                write(name, into: &$0)
+                for mark in marks {
+                    $0.zxid(mark.zxid)
+                    $0.int64(mark.digest)
+                }
+            }
         case .leaderInfo(let epoch):
             writer.packet(.leaderInfo, Zxid(epoch: epoch, counter: 0)) {
                 $0.int32(protocolVersion)
@@ -97,7 +107,27 @@ package enum LearnerCodec {
             $0.int64(info.server.rawValue)
             $0.int32(info.protocolVersion)
             $0.int64(info.configurationVersion)
+            // Apache's leaders look no further.
+            if let name = info.ensemble {
+                $0.raw(ensembleMagic)
+                write(name, into: &$0)
+            }
         }
+    }
+
+    private static let ensembleMagic = Array("zkfs".utf8)
+    /// Enough for what a leader remembers of its history.
+    private static let marksLimit = 4096
+
+    private static func write(_ name: EnsembleName, into writer: inout JuteWriter) {
+        writer.int64(name.number)
+        writer.bool(name.isSettled)
+    }
+
+    private static func ensembleName(
+        _ reader: inout JuteReader
+    ) throws(WireError) -> EnsembleName {
+        EnsembleName(number: try reader.int64(), isSettled: try reader.bool())
     }
 
     private static func write(_ request: ForwardedRequest, into writer: inout JuteWriter) {
@@ -186,6 +216,17 @@ extension LearnerCodec {
         hasData: Bool
     ) throws(WireError) -> LearnerMessage? {
         switch type {
+        case .ensemble:
+            let name = try ensembleName(&data)
+            guard data.remaining <= 16 * marksLimit else {
+                throw data.error(.tooLong, reading: "the marks of a history")
+            }
+            var marks: [HistoryMark] = []
+            marks.reserveCapacity(data.remaining / 16)
+            while !data.isAtEnd {
+                marks.append(HistoryMark(zxid: try data.zxid(), digest: try data.int64()))
+            }
+            return .ensemble(name, marks: marks)
         case .leaderInfo: return .leaderInfo(epoch: zxid.epoch)
         case .diff: return .diff(zxid)
         case .truncate: return .truncate(zxid)
@@ -229,6 +270,12 @@ extension LearnerCodec {
             // Older learners end earlier.
             if !data.isAtEnd { info.protocolVersion = try data.int32() }
             if !data.isAtEnd { info.configurationVersion = try data.int64() }
+            // What others may one day write here is passed over.
+            let rest = data.rest()
+            if rest.starts(with: ensembleMagic) {
+                var name = JuteReader(Array(rest.dropFirst(ensembleMagic.count)))
+                info.ensemble = try ensembleName(&name)
+            }
             return .learnerInfo(info)
         case .ackEpoch:
             let epoch = try data.int32()
@@ -256,7 +303,7 @@ extension LearnerCodec {
         case .revalidate:
             return .revalidate(try data.sessionID(), timeout: try data.int32(), isValid: nil)
         case .proposal, .commit, .sync, .inform, .commitAndActivate, .newLeader, .upToDate, .diff,
-            .truncate, .snapshot, .leaderInfo, .informAndActivate:
+            .truncate, .snapshot, .ensemble, .leaderInfo, .informAndActivate:
             throw data.error(.notAllowed, reading: "a packet that only leaders send")
         }
     }

@@ -48,8 +48,8 @@ struct CommitGroup {
         switch request {
         case .append: gathered += 1
         case .snapshotSlice: break
-        case .storeEpoch, .beginSnapshot, .beginInstall, .finishSnapshot, .abandonSnapshot,
-            .readLog:
+        case .storeEpoch, .storeEnsemble, .beginSnapshot, .beginInstall, .finishSnapshot,
+            .abandonSnapshot, .readLog:
             isUrgent = true
         }
     }

@@ -54,6 +54,7 @@ extension Journal {
             acceptedEpoch: summary.acceptedEpoch,
             currentEpoch: summary.currentEpoch,
             suffrage: summary.suffrage,
+            ensemble: summary.ensemble,
             digestMismatches: summary.digestMismatches
         )
         return (loader.state, summary)
