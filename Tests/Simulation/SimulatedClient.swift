@@ -1,4 +1,5 @@
 internal import ClientCore
+internal import DequeModule
 internal import ZnodeFS
 internal import ZooKeeperModel
 
@@ -9,6 +10,11 @@ final class SimulatedClient {
     var clock: HostClock
     /// The network's number of each attempt's connection, once there is one.
     var connections: [ConnectionAttempt: UInt64] = [:]
+    /// What waits until the actions of the input before it are carried out.
+    var inputs: Deque<ClientInput> = []
+    var isHandlingInputs = false
+    var mountInputs: Deque<MountInput> = []
+    var isHandlingMountInputs = false
     var plannedWake: Instant?
     var stopsWorking = false
     /// It lost its connection when nothing had gone wrong for a while.

@@ -1,4 +1,5 @@
 internal import ClientCore
+internal import DequeModule
 internal import ZnodeFS
 internal import ZooKeeperModel
 
@@ -9,17 +10,26 @@ extension World {
         agenda.plan(.clientWork(index), at: now + .milliseconds(random.below(500)))
     }
 
+    /// What an action leads to waits until all actions before it are carried out, as on the real
+    /// edge: a request that is submitted on hearing of a connection goes out after those that waited
+    /// for one.
     func feedClient(_ index: Int, _ input: ClientInput) {
-        var actions: [ClientAction] = []
         let client = clients[index]
-        client.session.handle(
-            input,
-            at: client.clock.reading(at: now).instant,
-            actions: &actions
-        )
-        clientInputs += 1
-        if clientInputs % 50 == 0 { client.session.checkInvariants() }
-        for action in actions { perform(action, index) }
+        client.inputs.append(input)
+        guard !client.isHandlingInputs else { return }
+        client.isHandlingInputs = true
+        while let next = client.inputs.popFirst() {
+            var actions: [ClientAction] = []
+            client.session.handle(
+                next,
+                at: client.clock.reading(at: now).instant,
+                actions: &actions
+            )
+            clientInputs += 1
+            if clientInputs % 50 == 0 { client.session.checkInvariants() }
+            for action in actions { perform(action, index) }
+        }
+        client.isHandlingInputs = false
         planClientWake(index)
     }
 

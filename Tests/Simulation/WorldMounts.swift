@@ -1,4 +1,5 @@
 internal import ClientCore
+internal import DequeModule
 internal import ZnodeFS
 internal import ZooKeeperModel
 
@@ -18,14 +19,22 @@ extension World {
         }
     }
 
+    /// One input after the other, as on the real edge: see `feedClient`.
     func feedMount(_ index: Int, _ input: MountInput) {
-        guard clients[index].mount != nil else { return }
-        var actions: [MountAction] = []
-        let reading = clients[index].clock.reading(at: now)
-        clients[index].mount?.tree.handle(input, at: reading, actions: &actions)
-        mountInputs += 1
-        if mountInputs % 50 == 0 { clients[index].mount?.tree.checkInvariants() }
-        for action in actions { perform(action, index) }
+        let client = clients[index]
+        guard client.mount != nil else { return }
+        client.mountInputs.append(input)
+        guard !client.isHandlingMountInputs else { return }
+        client.isHandlingMountInputs = true
+        let reading = client.clock.reading(at: now)
+        while let next = client.mountInputs.popFirst() {
+            var actions: [MountAction] = []
+            client.mount?.tree.handle(next, at: reading, actions: &actions)
+            mountInputs += 1
+            if mountInputs % 50 == 0 { client.mount?.tree.checkInvariants() }
+            for action in actions { perform(action, index) }
+        }
+        client.isHandlingMountInputs = false
         planClientWake(index)
     }
 
