@@ -40,6 +40,8 @@ struct ZabWorld {
         /// What was on disk could not be relied on, and was thrown away.
         var isDamaged = false
         var ensemble = EnsembleName()
+        /// Tells no name, as Apache's servers do.
+        var isNameless = false
         // Lost in a crash.
         var jobs: [DiskJob] = []
         var installing: (zxid: Zxid, slices: [[UInt8]])?
@@ -89,7 +91,7 @@ struct ZabWorld {
     var committedLogCapacity: Int
     var sent: [String: Int] = [:]
     var wipeCount = 0
-    private(set) var settledName: EnsembleName?
+    var settledName: EnsembleName?
 
     init(
         seed: UInt64,
@@ -97,7 +99,8 @@ struct ZabWorld {
         observers: Int = 0,
         groups: [EnsembleConfiguration.Group] = [],
         weights: [ServerID: Int64] = [:],
-        committedLogCapacity: Int = 6
+        committedLogCapacity: Int = 6,
+        namelessPercent: Int = 0
     ) {
         random = Random(seed: seed)
         let members = (1...(voters + observers)).map {
@@ -116,6 +119,9 @@ struct ZabWorld {
         }
         self.committedLogCapacity = committedLogCapacity
         servers = members.map { Server(id: $0.id) }
+        for index in servers.indices where namelessPercent > 0 {
+            servers[index].isNameless = random.chance(namelessPercent)
+        }
         slow = members.map { _ in false }
         stopped = slow
     }
@@ -133,7 +139,7 @@ struct ZabWorld {
             acceptedEpoch: servers[index].accepted,
             currentEpoch: servers[index].current,
             suffrage: servers[index].suffrage,
-            ensemble: servers[index].ensemble,
+            ensemble: servers[index].isNameless ? nil : servers[index].ensemble,
             freshEnsemble: Int64(1 + random.below(1 << 30)),
             recent: Array(history.suffix(committedLogCapacity)),
             committedLogCapacity: committedLogCapacity
@@ -180,16 +186,6 @@ struct ZabWorld {
         servers[index].isDamaged = isDamaged
         servers[index].ensemble = EnsembleName()
         wipeCount += 1
-    }
-
-    /// A settled name is the ensemble's for ever.
-    private mutating func named(_ name: EnsembleName, _ index: Int) {
-        servers[index].ensemble = name
-        guard name.isSettled else { return }
-        if let known = settledName, known != name {
-            failures.append("server \(index + 1) is of ensemble \(name.text), not \(known.text)")
-        }
-        settledName = name
     }
 
     /// Only one voter at a time may have lost what it acknowledged.
@@ -314,63 +310,6 @@ struct ZabWorld {
             connections[at].learnerOpen = false
             if link.leaderOpen { feed(.learnerDisconnected(link.id), to: link.leader) }
             if link.learnerOpen { feed(.leaderDisconnected(link.id), to: link.learner) }
-        }
-    }
-
-    private mutating func finishJob(_ index: Int) {
-        switch servers[index].jobs.removeFirst() {
-        case .append(var proposals):
-            // Appends in a row may be confirmed together.
-            while random.chance(50), case .append(let more)? = servers[index].jobs.first {
-                proposals += more
-                servers[index].jobs.removeFirst()
-            }
-            servers[index].log += proposals
-            guard let last = proposals.last else { return }
-            feed(.persisted(upTo: last.zxid), to: index)
-        case .epoch(let kind, let epoch):
-            switch kind {
-            case .accepted: servers[index].accepted = epoch
-            case .current: servers[index].current = epoch
-            }
-            feed(.epochStored(kind, epoch), to: index)
-        case .name(let name): named(name, index)
-        case .read(let after, let through):
-            let base = servers[index].snapshot.last?.zxid ?? .zero
-            let reaches =
-                after == base
-                || after > base
-                    && (after.counter == 0
-                        || servers[index].log.contains { $0.zxid == after })
-            let all = servers[index].log.filter { $0.zxid > after && $0.zxid <= through }
-            let found = all.prefix(1 + random.below(4))
-            sent["read", default: 0] += 1
-            feed(
-                .logRead(reaches ? Array(found) : nil, isComplete: found.count == all.count),
-                to: index
-            )
-        case .truncate(let place):
-            if let last = servers[index].snapshot.last?.zxid, last > place {
-                // There is no earlier one to begin from.
-                return feed(.truncationRefused, to: index)
-            }
-            servers[index].log.removeAll { $0.zxid > place }
-            let history = servers[index].history
-            servers[index].tree = history
-            servers[index].checked = 0
-            feed(
-                .truncated(
-                    lastZxid: history.last?.zxid ?? .zero,
-                    recent: Array(history.suffix(committedLogCapacity))
-                ),
-                to: index
-            )
-        case .install(let zxid, let tree):
-            servers[index].snapshot = tree
-            servers[index].log = []
-            servers[index].tree = tree
-            servers[index].checked = 0
-            feed(.snapshotInstalled(zxid), to: index)
         }
     }
 
@@ -544,25 +483,5 @@ struct ZabWorld {
             }
         }
         asked.removeAll { $0.server == index && $0.ticket <= ticket }
-    }
-
-    // MARK: - A tree as bytes: two slices
-
-    private static func encode(_ tree: [Proposal]) -> [[UInt8]] {
-        let lines = tree.map {
-            "\($0.zxid.rawValue) \(String(decoding: $0.bytes, as: UTF8.self))\n"
-        }
-        let half = lines.count / 2
-        return [lines[..<half], lines[half...]].map { Array($0.joined().utf8) }
-    }
-
-    private static func decode(_ slices: [[UInt8]]) -> [Proposal] {
-        String(decoding: slices.joined(), as: UTF8.self).split(separator: "\n").map { line in
-            let parts = line.split(separator: " ")
-            return Proposal(
-                zxid: Zxid(rawValue: Int64(parts[0]) ?? -1),
-                bytes: Array(parts[1].utf8)
-            )
-        }
     }
 }

@@ -20,7 +20,7 @@ package import ZooKeeperModel
 /// Source: the behaviour of ZooKeeper 3.9.
 package struct WatchTable: Sendable {
     /// One connection's watches on one path.
-    private struct Watch: Sendable {
+    struct Watch: Sendable {
         var kinds: WatchKinds
         /// The slot in `paths`.
         var path: UInt32
@@ -33,22 +33,22 @@ package struct WatchTable: Sendable {
         var previousOfConnection = PathTable.none
     }
 
-    private struct Watcher: Sendable {
+    struct Watcher: Sendable {
         var id: ConnectionID
         var firstWatch: UInt32
     }
 
-    private var paths: PathTable
+    var paths: PathTable
     /// The first watch on each slot of `paths`, at the same index.
-    private var firstOnPath = PagedArray<UInt32>()
-    private var watches = PagedArray<Watch>()
+    var firstOnPath = PagedArray<UInt32>()
+    var watches = PagedArray<Watch>()
     private var freeWatches = PathTable.none
     /// Watches by path and connection.
     private var pairs = HashIndex()
-    private var connections = PagedArray<Watcher>()
+    var connections = PagedArray<Watcher>()
     private var freeConnections: [UInt32] = []
-    private var connectionIndexes: [ConnectionID: UInt32] = [:]
-    private var recursiveCount = 0
+    var connectionIndexes: [ConnectionID: UInt32] = [:]
+    var recursiveCount = 0
 
     /// Pairs of connection and path in the data table, and in the child table: as ZooKeeper counts.
     package private(set) var watchCount = 0
@@ -62,61 +62,6 @@ package struct WatchTable: Sendable {
     package init(hashSeed: UInt64) {
         paths = PathTable(hashSeed: hashSeed)
         firstOnPath.append(PathTable.none)
-    }
-}
-
-/// What a watch is asked for as.
-package enum WatchKind: Hashable, Sendable, CaseIterable {
-    /// One-shot, of data and existence.
-    case data
-    /// One-shot, of the list of children.
-    case child
-    /// Data, existence and children of one path, until it is removed.
-    case persistent
-    /// Existence and data of a path and everything below it, until it is removed.
-    case persistentRecursive
-}
-
-/// An event and the connection that must be told of it.
-package struct FiredWatch: Hashable, Sendable {
-    package var connection: ConnectionID
-    package var event: WatchEvent
-    package init(connection: ConnectionID, event: WatchEvent) {
-        self.connection = connection
-        self.event = event
-    }
-}
-
-struct WatchKinds: OptionSet, Sendable {
-    var rawValue: UInt8
-    static let data = WatchKinds(rawValue: 1)
-    static let child = WatchKinds(rawValue: 2)
-    static let persistent = WatchKinds(rawValue: 4)
-    static let persistentRecursive = WatchKinds(rawValue: 8)
-    static let inDataTable: WatchKinds = [.data, .persistent, .persistentRecursive]
-    static let inChildTable: WatchKinds = [.child, .persistent, .persistentRecursive]
-
-    init(rawValue: UInt8) { self.rawValue = rawValue }
-    init(_ kind: WatchKind) {
-        switch kind {
-        case .data: self = .data
-        case .child: self = .child
-        case .persistent: self = .persistent
-        case .persistentRecursive: self = .persistentRecursive
-        }
-    }
-    /// What checkWatches and removeWatches mean by a type.
-    init(_ type: WatcherType) {
-        switch type {
-        case .children: self = .child
-        case .data: self = .data
-        case .any: self = [.data, .child, .persistent, .persistentRecursive]
-        }
-    }
-
-    /// How often ZooKeeper counts a pair with these kinds.
-    var count: Int {
-        (isDisjoint(with: .inDataTable) ? 0 : 1) + (isDisjoint(with: .inChildTable) ? 0 : 1)
     }
 }
 
@@ -235,7 +180,7 @@ extension WatchTable {
         return UInt32(truncatingIfNeeded: (product ^ (product >> 29)) >> 32)
     }
 
-    private mutating func setKinds(of watch: UInt32, to kinds: WatchKinds) {
+    mutating func setKinds(of watch: UInt32, to kinds: WatchKinds) {
         let old = watches[watch].kinds
         watches[watch].kinds = kinds
         watchCount += kinds.count - old.count
@@ -244,7 +189,7 @@ extension WatchTable {
             - (old.contains(.persistentRecursive) ? 1 : 0)
     }
 
-    private mutating func unlinkIfEmpty(_ index: UInt32) {
+    mutating func unlinkIfEmpty(_ index: UInt32) {
         let watch = watches[index]
         guard watch.kinds.isEmpty else { return }
         if watch.nextOnPath != PathTable.none {
@@ -339,131 +284,6 @@ extension WatchTable {
             paths.remove(slot)
             slot = parent
         }
-    }
-}
-
-// MARK: Firing
-
-extension WatchTable {
-    /// Appends what this change tells each connection, in the order in which it must be sent.
-    ///
-    /// `mayRead` is asked whether a connection has READ on an ACL; one that has not hears nothing,
-    /// but its one-shot watch is used up.
-    package mutating func trigger(
-        _ change: TreeChange,
-        mayRead: (ConnectionID, [ACL]) -> Bool,
-        events: inout [FiredWatch]
-    ) {
-        if connectionIndexes.isEmpty { return }
-        let kind: WatchEvent.Kind
-        switch change.kind {
-        case .dataChanged:
-            let event = WatchEvent(kind: .dataChanged, path: change.path, zxid: change.zxid)
-            fire(event, [.data, .persistent], acl: change.acl, mayRead: mayRead, events: &events)
-            return
-        case .created:
-            kind = .created
-            let event = WatchEvent(kind: kind, path: change.path, zxid: change.zxid)
-            fire(event, [.data, .persistent], acl: change.acl, mayRead: mayRead, events: &events)
-        case .deleted:
-            // The data table first; the child table tells only those who have not heard.
-            kind = .deleted
-            let event = WatchEvent(kind: kind, path: change.path, zxid: change.zxid)
-            let told = fire(
-                event,
-                [.data, .persistent],
-                acl: change.acl,
-                mayRead: mayRead,
-                events: &events
-            )
-            fire(
-                event,
-                .child,
-                except: told,
-                acl: change.acl,
-                mayRead: mayRead,
-                events: &events
-            )
-        }
-        guard let end = change.path.bytes.lastIndex(of: UInt8(ascii: "/")),
-            let slot = paths.find(change.path.bytes, upTo: end),
-            firstOnPath[slot] != PathTable.none
-        else { return }
-        let parent = ZnodePath(bytes: paths.path(of: slot))
-        fire(
-            WatchEvent(kind: .childrenChanged, path: parent, zxid: change.zxid),
-            [.child, .persistent],
-            acl: change.parentACL,
-            mayRead: mayRead,
-            events: &events
-        )
-    }
-
-    /// Tells the watchers of the event's path that have one of these kinds, and, but for child
-    /// events, the recursive watchers there and above. Returns whom it found, sorted.
-    @discardableResult
-    private mutating func fire(
-        _ event: WatchEvent,
-        _ kinds: WatchKinds,
-        except told: [ConnectionID] = [],
-        acl: [ACL],
-        mayRead: (ConnectionID, [ACL]) -> Bool,
-        events: inout [FiredWatch]
-    ) -> [ConnectionID] {
-        var found: [ConnectionID] = []
-        let bytes = event.path.bytes
-        if let slot = paths.find(bytes) {
-            var watch = firstOnPath[slot]
-            while watch != PathTable.none {
-                let next = watches[watch].nextOnPath
-                let present = watches[watch].kinds
-                if !present.isDisjoint(with: kinds) {
-                    found.append(connections[watches[watch].connection].id)
-                    setKinds(
-                        of: watch,
-                        to: present.subtracting(kinds.intersection([.data, .child]))
-                    )
-                    unlinkIfEmpty(watch)
-                }
-                watch = next
-            }
-        }
-        if recursiveCount > 0, event.kind != .childrenChanged, kinds.contains(.data) {
-            collectRecursive(bytes, into: &found)
-        }
-        if found.isEmpty { return found }
-        found.sort()
-        var last: ConnectionID?
-        for connection in found where connection != last {
-            last = connection
-            guard !told.contains(sorted: connection), mayRead(connection, acl) else { continue }
-            events.append(FiredWatch(connection: connection, event: event))
-        }
-        return found
-    }
-
-    private func collectRecursive(_ bytes: [UInt8], into found: inout [ConnectionID]) {
-        paths.forEachSlot(towards: bytes) { slot in
-            var watch = firstOnPath[slot]
-            while watch != PathTable.none {
-                if watches[watch].kinds.contains(.persistentRecursive) {
-                    found.append(connections[watches[watch].connection].id)
-                }
-                watch = watches[watch].nextOnPath
-            }
-        }
-    }
-}
-
-extension [ConnectionID] {
-    fileprivate func contains(sorted connection: ConnectionID) -> Bool {
-        var low = 0
-        var high = count
-        while low < high {
-            let middle = (low + high) / 2
-            if self[middle] < connection { low = middle + 1 } else { high = middle }
-        }
-        return low < count && self[low] == connection
     }
 }
 
