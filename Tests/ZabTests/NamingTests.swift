@@ -182,6 +182,79 @@ struct NamingTests: ZabPhaseTesting {
         #expect(halts(second).count == 1)
     }
 
+    // MARK: - Who knows each other says it once
+
+    /// Proposals 1 to 3 of epoch 2, to a learner that follows.
+    private func following(_ told: EnsembleName?) -> ZabBench {
+        var (bench, _) = learner(Self.ours, told: told)
+        _ = synchronize(&bench)
+        bench.feed(.epochStored(.current, 2), .fromLeader(Self.link, .upToDate))
+        for proposal in Self.proposals(2, 1...3) {
+            bench.feed(.fromLeader(Self.link, .proposal(proposal)))
+        }
+        return bench
+    }
+
+    @Test(arguments: [true, false])
+    func `one ACK tells one of ours of all, another make of each`(_ isOurs: Bool) {
+        var bench = following(isOurs ? Self.ours : nil)
+        let acks = bench.feed(.persisted(upTo: Self.zxid(2, 2)))
+        let expected: [UInt32] = isOurs ? [2] : [1, 2]
+        #expect(Self.sent(acks) == expected.map { .ack(Self.zxid(2, $0)) })
+        #expect(
+            Self.sent(bench.feed(.persisted(upTo: Self.zxid(2, 3)))) == [.ack(Self.zxid(2, 3))]
+        )
+    }
+
+    @Test(arguments: [true, false])
+    func `a COMMIT of one of ours is of all before it, of another make of its own`(_ isOurs: Bool) {
+        var bench = following(isOurs ? Self.ours : nil)
+        bench.feed(.persisted(upTo: Self.zxid(2, 3)))
+        let actions = bench.feed(.fromLeader(Self.link, .commit(Self.zxid(2, 2))))
+        let delivered = actions.compactMap { action in
+            if case .deliver(let proposal) = action { proposal.zxid.counter } else { nil }
+        }
+        #expect(delivered == (isOurs ? [1, 2] : []))
+        // Else it is out of order, and the leader is left.
+        #expect((bench.peer.role == .looking) == !isOurs)
+    }
+
+    @Test func `a COMMIT of what was never proposed is out of order`() {
+        var bench = following(Self.ours)
+        let actions = bench.feed(.fromLeader(Self.link, .commit(Self.zxid(2, 4))))
+        #expect(!actions.contains { if case .deliver = $0 { true } else { false } })
+        #expect(bench.peer.role == .looking)
+    }
+
+    /// Server 3, with server 1 behind `link` and server 2 behind `other`.
+    @Test(arguments: [true, false])
+    func `a leader commits once to ours, one by one to others`(_ isOurs: Bool) {
+        var bench = elected(Self.ours)
+        let name = isOurs ? Self.ours : nil
+        bench.feed(.fromLearner(Self.link, info(1, name)), .fromLearner(Self.other, info(2, nil)))
+        bench.feed(.epochStored(.accepted, 2))
+        for link in [Self.link, Self.other] {
+            bench.feed(
+                .fromLearner(link, .ackEpoch(lastZxid: Self.zxid(1, 2), currentEpoch: 1))
+            )
+        }
+        bench.feed(.epochStored(.current, 2))
+        for link in [Self.link, Self.other] {
+            bench.feed(.fromLearner(link, .ack(Self.zxid(2, 0))))
+        }
+        for proposal in Self.proposals(2, 1...3) { bench.feed(.propose(proposal)) }
+        bench.feed(.fromLearner(Self.link, .ack(Self.zxid(2, 3))))
+        let actions = bench.feed(.fromLearner(Self.other, .ack(Self.zxid(2, 2))))
+        func commits(_ link: ConnectionID) -> [UInt32] {
+            actions.compactMap { action in
+                guard case .send(link, .commit(let zxid)) = action else { return nil }
+                return zxid.counter
+            }
+        }
+        #expect(commits(Self.link) == (isOurs ? [2] : [1, 2]))
+        #expect(commits(Self.other) == [1, 2])
+    }
+
     // MARK: - Whole ensembles
 
     @Test func `an ensemble settles one name and keeps it`() {

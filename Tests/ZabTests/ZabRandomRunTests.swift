@@ -26,7 +26,8 @@ struct ZabRandomRunTests {
             voters: voters,
             observers: observers,
             groups: groups,
-            weights: weights
+            weights: weights,
+            namelessPercent: seed % 3 == 0 ? 40 : 0
         )
         for index in world.servers.indices { world.start(index) }
         for _ in 0..<steps where world.failures.isEmpty {

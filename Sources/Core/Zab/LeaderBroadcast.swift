@@ -1,3 +1,4 @@
+internal import DequeModule
 internal import ZooKeeperModel
 
 /// Broadcast, as the leader does it: a proposal goes to every follower and to the own log at once,
@@ -29,6 +30,8 @@ extension Leadership {
         learners[index].deadline = now + ledger.configuration.syncTimeout
         learners[index].isWelcome = true
         actions.append(.send(learners[index].connection, .upToDate))
+        // Its tree is now what it will serve from: that is compared with this leader's once more.
+        tellEnsemble(index, &actions)
     }
 
     mutating func propose(
@@ -112,25 +115,42 @@ extension Leadership {
         }
     }
 
+    /// Followers of our make are told the newest of what a quorum has, once for all of it, and before it
+    /// is delivered here: answers that follow are about what they know then.
     mutating func commitReady(ledger: inout Ledger, actions: inout [ZabAction]) {
         guard stage == .broadcasting else { return }
-        while let zxid = ledger.tail.first?.zxid,
-            ledger.quorum.isReached(by: { voter in
-                voter == ledger.me
-                    ? ownsEpoch && ledger.lastPersisted >= zxid
-                    : learners.contains {
-                        $0.server == voter && $0.isVoter && $0.stage == .synced && $0.acked >= zxid
-                    }
-            })
-        {
+        var count = 0
+        while count < ledger.tail.count, isDurable(ledger.tail[count].zxid, ledger) { count += 1 }
+        guard count > 0 else { return }
+        let newest = ledger.tail[count - 1].zxid
+        for index in learners.indices where !learners[index].isObserver && isOurs(index) {
+            forward(.commit(newest), 0, to: index, &actions)
+        }
+        for _ in 0..<count {
             let proposal = ledger.deliverNext(actions: &actions)
             for index in learners.indices {
                 if learners[index].isObserver {
                     forward(.inform(proposal), proposal.bytes.count, to: index, &actions)
-                } else {
-                    forward(.commit(zxid), 0, to: index, &actions)
+                } else if !isOurs(index) {
+                    forward(.commit(proposal.zxid), 0, to: index, &actions)
                 }
             }
+        }
+    }
+
+    /// Apache's learners tell no name. One that does has been told this leader's, by which it knows as
+    /// much.
+    private func isOurs(_ index: Int) -> Bool {
+        ensemble != nil && learners[index].ensemble != nil
+    }
+
+    private func isDurable(_ zxid: Zxid, _ ledger: Ledger) -> Bool {
+        ledger.quorum.isReached { voter in
+            voter == ledger.me
+                ? ownsEpoch && ledger.lastPersisted >= zxid
+                : learners.contains {
+                    $0.server == voter && $0.isVoter && $0.stage == .synced && $0.acked >= zxid
+                }
         }
     }
 

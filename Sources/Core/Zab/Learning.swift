@@ -439,11 +439,14 @@ struct Learning: Sendable {
         ledger: inout Ledger,
         actions: inout [ZabAction]
     ) {
-        guard committedCount < ledger.tail.count, ledger.tail[committedCount].zxid == zxid else {
+        var index = committedCount
+        // A leader of ours says it once for all of a turn.
+        while isOurs, index < ledger.tail.count, ledger.tail[index].zxid < zxid { index += 1 }
+        guard index < ledger.tail.count, ledger.tail[index].zxid == zxid else {
             failure = "a commit out of order: \(zxid)"
             return
         }
-        committedCount += 1
+        committedCount = index + 1
         if stage == .following { deliverCommitted(ledger: &ledger, actions: &actions) }
     }
 
@@ -452,12 +455,17 @@ struct Learning: Sendable {
         committedCount = 0
     }
 
-    /// One for each proposal, since Apache's leader counts them so.
+    /// One for each proposal, since Apache's leader counts them so; to one of ours the newest alone
+    /// says it of all.
     private mutating func sendAcks(_ ledger: Ledger, _ actions: inout [ZabAction]) {
         guard let connection else { return }
         while let zxid = unacked.first, zxid <= ledger.lastPersisted {
             unacked.removeFirst()
+            if isOurs, let next = unacked.first, next <= ledger.lastPersisted { continue }
             actions.append(.send(connection, .ack(zxid)))
         }
     }
+
+    /// Apache's leaders tell no name.
+    private var isOurs: Bool { told != nil }
 }
