@@ -127,6 +127,7 @@ struct MemberDiskTests {
         eventually("the disk is refused: \(stranger.child.log.suffix(2000))", limit: 60) {
             !stranger.child.isRunning
         }
+        try #require(!stranger.child.isRunning)
         #expect(stranger.child.process.terminationStatus == 1)
         let sentence =
             isNamed ? "this server's disk belongs to ensemble " : "holds another history than"

@@ -52,7 +52,10 @@ struct PosixDiskTests {
             var treeDigest: TreeDigestValue? { nil }
             mutating func beginSnapshot(zxid: Zxid) {}
             mutating func visit(_ element: SnapshotElement) throws(RecoveryRefusal) {}
-            mutating func endSnapshot(zxid: Zxid) throws(RecoveryRefusal) {}
+            mutating func endSnapshot(
+                zxid: Zxid,
+                digestsHoldAfter: Zxid?
+            ) throws(RecoveryRefusal) {}
             mutating func visit(
                 _ transaction: Transaction,
                 encoded: [UInt8]

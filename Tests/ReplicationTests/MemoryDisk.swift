@@ -87,7 +87,7 @@ struct MemoryDisk {
                 decoder.append(snapshot.body)
                 while let element = try decoder.next() { try state.add(element) }
                 precondition(decoder.isComplete)
-                try state.endSnapshot(zxid: snapshot.zxid)
+                try state.endSnapshot(zxid: snapshot.zxid, digestsHoldAfter: snapshot.zxid)
             }
             for proposal in log where proposal.zxid > state.lastZxid {
                 state.apply(try TransactionCodec.decode(proposal.bytes), bytes: proposal.bytes)

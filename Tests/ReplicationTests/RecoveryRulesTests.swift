@@ -1,4 +1,4 @@
-import Replication
+@testable import Replication
 import Testing
 import Zab
 import ZooKeeperModel
@@ -192,15 +192,18 @@ import ZooKeeperWire
         ("ahead", [7, 8], true), ("nothing in common", [1, 2], false),
     ]
 
+    /// Of the tree that transactions without an effect leave.
+    private let ownDigest = RecoveredState().treeDigest.value
+
     @Test(arguments: places)
     func `a disk with another tree under a zxid that the leader has ends the start`(
         _ what: String,
         _ counters: [UInt32],
         _ isFound: Bool
     ) throws {
-        var own = state([7, 8, 9].map { Zxid(epoch: 0, counter: $0) }, digest: 5)
+        var own = state([7, 8, 9].map { Zxid(epoch: 0, counter: $0) }, digest: ownDigest)
         own.finish(acceptedEpoch: 0, currentEpoch: 0)
-        for (digest, isOther) in [(5, false), (6, true)] as [(Int64, Bool)] {
+        for (digest, isOther) in [(ownDigest, false), (6, true)] as [(Int64, Bool)] {
             var replica = replica(own, voters: 3)
             let marks = counters.map {
                 HistoryMark(zxid: Zxid(epoch: 0, counter: $0), digest: digest)
@@ -212,25 +215,72 @@ import ZooKeeperWire
             let sentences = halts(actions)
             #expect(sentences.count == (isFound && isOther ? 1 : 0), "\(what)")
             guard let sentence = sentences.first else { continue }
-            #expect(sentence.contains("digest is 5 here and 6 there"))
+            let text = String(UInt64(bitPattern: ownDigest), radix: 16)
+            #expect(sentence.contains("digest is \(text) here and 6 there"))
             let common = try #require(counters.last { $0 <= 9 })
             #expect(sentence.contains("\(Zxid(epoch: 0, counter: common))"))
         }
     }
 
     @Test func `the newest transaction that both logs hold decides`() {
-        var own = state([7, 8, 9].map { Zxid(epoch: 0, counter: $0) }, digest: 5)
+        var own = state([7, 8, 9].map { Zxid(epoch: 0, counter: $0) }, digest: ownDigest)
         own.finish(acceptedEpoch: 0, currentEpoch: 0)
         var replica = replica(own, voters: 3)
         let marks = [
             HistoryMark(zxid: Zxid(epoch: 0, counter: 7), digest: 6),
-            HistoryMark(zxid: Zxid(epoch: 0, counter: 8), digest: 5),
+            HistoryMark(zxid: Zxid(epoch: 0, counter: 8), digest: ownDigest),
         ]
         let actions = feed(
             &replica,
             .fromLeader(link, .ensemble(EnsembleName(number: 1), marks: marks))
         )
         #expect(halts(actions) == [])
+    }
+
+    @Test func `histories of very different lengths have transactions in common`() {
+        let long = (1...UInt32(4000)).map { Zxid(epoch: 1, counter: $0) }
+        let leader = state(long, digest: ownDigest).marks.all
+        for length in [1, 2, 3, 127, 600, 2_000] {
+            let mine = state(Array(long[..<length]), digest: ownDigest).marks.all
+            let known = Set(leader.map(\.zxid))
+            #expect(mine.contains { known.contains($0.zxid) }, "\(length) of 4000")
+        }
+        #expect(leader.map(\.zxid) == leader.map(\.zxid).sorted())
+    }
+
+    @Test func `a digest that came with a transaction is no mark, the tree's own is`() {
+        let marks = state([Zxid(epoch: 1, counter: 1)], digest: 5).marks.all
+        #expect(marks == [HistoryMark(zxid: Zxid(epoch: 1, counter: 1), digest: ownDigest)])
+    }
+
+    @Test(arguments: [0, 8, nil] as [UInt32?])
+    func `a snapshot's end is a mark if the tree is known not to be ahead of it`(
+        _ counter: UInt32?
+    ) throws {
+        var state = RecoveredState()
+        let zxid = Zxid(epoch: 1, counter: 8)
+        state.beginSnapshot(zxid: zxid)
+        let stat = PersistedStat(
+            czxid: .zero,
+            mzxid: .zero,
+            ctime: Timestamp(rawValue: 0),
+            mtime: Timestamp(rawValue: 0),
+            version: 0,
+            cversion: 0,
+            aversion: 0,
+            ephemeralOwner: 0,
+            pzxid: .zero
+        )
+        try state.add(.znode(SnapshotZnode(path: "", data: nil, aclID: -1, stat: stat)))
+        try state.endSnapshot(
+            zxid: zxid,
+            digestsHoldAfter: counter.map { Zxid(epoch: 1, counter: 8 + $0) }
+        )
+        state.finish(acceptedEpoch: 1, currentEpoch: 1)
+        #expect(state.marks.all.map(\.zxid) == (counter == 0 ? [zxid] : []))
+        let next = transaction(zxid.next)
+        state.apply(next, bytes: TransactionCodec.encode(next))
+        #expect(state.marks.all.map(\.zxid) == (counter == 0 ? [zxid, zxid.next] : []))
     }
 
     @discardableResult

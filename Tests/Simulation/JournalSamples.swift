@@ -8,6 +8,7 @@ package struct RecordingVisitor: RecoveryVisitor {
     package var elements: [SnapshotElement] = []
     package var encoded: [[UInt8]] = []
     package var treeDigest: TreeDigestValue?
+    package var digestsHoldAfter: Zxid?
 
     package init(treeDigest: TreeDigestValue? = nil) { self.treeDigest = treeDigest }
 
@@ -23,7 +24,12 @@ package struct RecordingVisitor: RecoveryVisitor {
             while reader.offset < znode.data?.count ?? 0 { sequence.append(try reader.zxid()) }
         } catch { throw RecoveryRefusal("\(error)") }
     }
-    package mutating func endSnapshot(zxid: Zxid) throws(RecoveryRefusal) {}
+    package mutating func endSnapshot(
+        zxid: Zxid,
+        digestsHoldAfter: Zxid?
+    ) throws(RecoveryRefusal) {
+        self.digestsHoldAfter = digestsHoldAfter
+    }
     package mutating func visit(
         _ transaction: Transaction,
         encoded: [UInt8]

@@ -127,9 +127,9 @@ struct SimulatedRecovery: RecoveryVisitor {
         }
     }
 
-    mutating func endSnapshot(zxid: Zxid) throws(RecoveryRefusal) {
+    mutating func endSnapshot(zxid: Zxid, digestsHoldAfter: Zxid?) throws(RecoveryRefusal) {
         do throws(TreeSnapshotError) {
-            try state.endSnapshot(zxid: zxid)
+            try state.endSnapshot(zxid: zxid, digestsHoldAfter: digestsHoldAfter)
         } catch {
             throw RecoveryRefusal(error.reason)
         }

@@ -147,7 +147,7 @@ package final class PatientJournal {
 private struct Passage: RecoveryVisitor {
     mutating func beginSnapshot(zxid: Zxid) {}
     mutating func visit(_ element: SnapshotElement) {}
-    mutating func endSnapshot(zxid: Zxid) {}
+    mutating func endSnapshot(zxid: Zxid, digestsHoldAfter: Zxid?) {}
     mutating func visit(_ transaction: Transaction, encoded: [UInt8]) {}
     var treeDigest: TreeDigestValue? { nil }
 }

@@ -186,7 +186,10 @@ struct Recovery {
                 summary.notes.append("\(file) is bad and was passed over: \(reason)")
             case .sound(let digest, let size):
                 do throws(RecoveryRefusal) {
-                    try visitor.endSnapshot(zxid: found.zxid)
+                    try visitor.endSnapshot(
+                        zxid: found.zxid,
+                        digestsHoldAfter: digest.map { max($0.zxid, found.zxid) }
+                    )
                 } catch {
                     summary.notes.append("\(file) is bad and was passed over: \(error.reason)")
                     continue

@@ -10,8 +10,10 @@ package protocol RecoveryVisitor {
     mutating func beginSnapshot(zxid: Zxid)
     /// Throws where the element does not fit what came before; the snapshot then counts as bad.
     mutating func visit(_ element: SnapshotElement) throws(RecoveryRefusal)
-    /// The snapshot is good: no further elements.
-    mutating func endSnapshot(zxid: Zxid) throws(RecoveryRefusal)
+    /// The snapshot is good: no further elements. After the transactions beyond `digestsHoldAfter` the
+    /// tree's digest is that of all who hold the same; up to there the tree may be ahead. Nil: nobody
+    /// knows how far it is ahead.
+    mutating func endSnapshot(zxid: Zxid, digestsHoldAfter: Zxid?) throws(RecoveryRefusal)
     /// `encoded` is the log's entry: what a leader proposes to its learners. A transaction that
     /// the visitor refuses stops the recovery.
     mutating func visit(_ transaction: Transaction, encoded: [UInt8]) throws(RecoveryRefusal)

@@ -47,6 +47,9 @@ extension Replica {
         if isLeading {
             preparation.applied(upTo: transaction.zxid)
             statistics.counters.commits += 1
+        } else {
+            // One COMMIT can be of many.
+            statistics.counters.commitsReceived += 1
         }
         digestLog.record(database.tree.digest, at: transaction.zxid)
         fireWatches(&actions)

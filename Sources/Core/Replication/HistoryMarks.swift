@@ -1,25 +1,50 @@
+import DequeModule
 internal import Zab
 internal import ZooKeeperModel
-internal import ZooKeeperWire
+
+/// What the tree's digest was after some of the transactions that made it: the newest, and ever fewer
+/// of the older ones.
+///
+/// Two disks whose histories differ in length by far more than the newest still have some in common:
+/// those whose counter is a power of two or a multiple of 128.
+///
+/// The digests are those of this server's own tree, also where a transaction carries its leader's: on a
+/// foreign disk that would hide the difference.
+struct HistoryMarks: Sendable {
+    static let recentLimit = 500
+    static let olderLimit = 1024
+
+    private var recent = Deque<HistoryMark>()
+    private var older = Deque<HistoryMark>()
+
+    var isEmpty: Bool { recent.isEmpty }
+    /// Oldest first.
+    var all: [HistoryMark] { Array(older) + Array(recent) }
+
+    mutating func record(_ digest: Int64, at zxid: Zxid) {
+        if recent.count == Self.recentLimit {
+            let oldest = recent.removeFirst()
+            if Self.isKept(oldest.zxid) {
+                if older.count == Self.olderLimit { older.removeFirst() }
+                older.append(oldest)
+            }
+        }
+        recent.append(HistoryMark(zxid: zxid, digest: digest))
+    }
+
+    private static func isKept(_ zxid: Zxid) -> Bool {
+        zxid.counter % 128 == 0 || zxid.counter & (zxid.counter &- 1) == 0
+    }
+}
 
 /// Is this server's history the leader's, as far as both go? Two disks can have transactions of the
 /// same zxids and hold different data: of two ensembles, or of one whose disks were changed behind its
 /// back. Nothing that a leader sends to such a member would repair it.
-///
-/// A transaction carries the digest of the tree that it makes, so what is compared is written in both
-/// logs, whatever the trees hold at the moment.
 extension Replica {
-    /// The leader's name of the ensemble goes out with the newest of its history.
-    func marked(_ message: LearnerMessage) -> LearnerMessage {
-        guard case .ensemble(let name, _) = message else { return message }
-        return .ensemble(name, marks: historyMarks)
-    }
-
     /// Going back from the end, the first transaction that both hold decides.
-    func contradiction(_ message: LearnerMessage) -> String? {
-        guard case .ensemble(_, let marks) = message else { return nil }
+    func contradiction(_ marks: [HistoryMark]) -> String? {
         var theirs = marks[...]
-        for own in historyMarks.reversed() {
+        for own in database.marks.all.reversed() {
             while let last = theirs.last, last.zxid > own.zxid { theirs.removeLast() }
             guard let other = theirs.last, other.zxid == own.zxid else { continue }
             guard other.digest != own.digest else { return nil }
@@ -32,15 +57,6 @@ extension Replica {
 
     private static func text(_ digest: Int64) -> String {
         String(UInt64(bitPattern: digest), radix: 16)
-    }
-
-    private var historyMarks: [HistoryMark] {
-        zab.recent.compactMap { proposal in
-            guard let transaction = try? TransactionCodec.decode(proposal.bytes),
-                let digest = transaction.digest, digest.version == 2
-            else { return nil }
-            return HistoryMark(zxid: proposal.zxid, digest: digest.value)
-        }
     }
 
     static func freshEnsemble(_ configuration: ReplicaConfiguration) -> Int64 {

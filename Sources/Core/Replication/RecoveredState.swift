@@ -34,6 +34,7 @@ package struct RecoveredState: Sendable {
     /// leader that changed it while it sent it, and holds some later changes already. Nil while it
     /// is not known how far that goes.
     var digestsHoldAfter: Zxid? = .zero
+    private(set) var marks = HistoryMarks()
     private var loader: SnapshotLoader?
     private let extendedTypes: Bool
     private let hashSeed: UInt64
@@ -57,6 +58,7 @@ package struct RecoveredState: Sendable {
         tree = ZnodeTree(extendedTypes: extendedTypes, hashSeed: hashSeed)
         sessions = [:]
         recentProposals = []
+        marks = HistoryMarks()
         digestMismatches = 0
     }
 
@@ -68,7 +70,14 @@ package struct RecoveredState: Sendable {
         try loader?.insert(element)
     }
 
-    package mutating func endSnapshot(zxid: Zxid) throws(TreeSnapshotError) {
+    ///
+    /// - Parameter digestsHoldAfter: up to here the tree may hold later changes already; nil where
+    ///   nobody knows how far that goes.
+    package mutating func endSnapshot(
+        zxid: Zxid,
+        digestsHoldAfter: Zxid?
+    ) throws(TreeSnapshotError) {
+        self.digestsHoldAfter = digestsHoldAfter
         guard let loader = loader.take() else {
             throw TreeSnapshotError(reason: "the end of a snapshot that was not begun")
         }
@@ -102,6 +111,10 @@ package struct RecoveredState: Sendable {
         ensemble: EnsembleName = EnsembleName(),
         digestMismatches: Int = 0
     ) {
+        // A snapshot alone is one, too.
+        if marks.isEmpty, lastZxid > .zero, digestsHoldAfter == lastZxid {
+            marks.record(tree.digest, at: lastZxid)
+        }
         self.suffrage = suffrage
         self.ensemble = ensemble
         self.digestMismatches = Int64(digestMismatches)
@@ -119,9 +132,9 @@ package struct RecoveredState: Sendable {
             .multi:
             break
         }
-        if let digest = transaction.digest, digest.version == 2, digest.value != tree.digest,
-            let start = digestsHoldAfter, transaction.zxid > start
-        {
+        guard let start = digestsHoldAfter, transaction.zxid > start else { return result }
+        marks.record(tree.digest, at: transaction.zxid)
+        if let digest = transaction.digest, digest.version == 2, digest.value != tree.digest {
             digestMismatches += 1
         }
         return result

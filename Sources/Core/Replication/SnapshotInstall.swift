@@ -50,7 +50,7 @@ extension Replica {
             guard install?.decoder.isComplete == true else {
                 throw TreeSnapshotError(reason: "it ends too early")
             }
-            try install?.state.endSnapshot(zxid: zxid)
+            try install?.state.endSnapshot(zxid: zxid, digestsHoldAfter: nil)
         } catch {
             actions.append(.log(.error, "the leader's database cannot be used: \(error)"))
             abandonInstall(&actions)
@@ -69,7 +69,6 @@ extension Replica {
         }
         var state = finished.state
         state.digestMismatches = database.digestMismatches
-        state.digestsHoldAfter = nil
         replaceDatabase(state)
         run(.snapshotInstalled(finished.zxid), &actions)
     }
