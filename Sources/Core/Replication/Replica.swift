@@ -173,8 +173,11 @@ package struct Replica {
             run(.leaderConnected(id), &actions)
         case .fromLeader(let id, let message):
             statistics.received(message)
-            if let contradiction = contradiction(message) {
-                return actions.append(.halt(contradiction))
+            // Of another name Zab has more to say.
+            if case .ensemble(let name, let marks) = message,
+                zab.ensemble?.contradicts(name) != true, let reason = contradiction(marks)
+            {
+                return actions.append(.halt(reason))
             }
             run(.fromLeader(id, message), &actions)
         case .leaderDisconnected(let id):
@@ -202,16 +205,21 @@ package struct Replica {
 
     /// When to send the next `.wake`, or nil while nothing is pending. A time in the past means: as
     /// soon as the inputs that wait already have been handled.
+    ///
+    /// Changes nothing. It is `mutating` because the replica is a class's property where it counts: to
+    /// read there means to copy all of it first.
     package var nextDeadline: Instant? {
-        var deadline = zab.nextDeadline
-        func consider(_ other: Instant?) {
-            guard let other else { return }
-            deadline = min(deadline ?? other, other)
+        mutating get {
+            var deadline = zab.nextDeadline
+            func consider(_ other: Instant?) {
+                guard let other else { return }
+                deadline = min(deadline ?? other, other)
+            }
+            consider(expiryHeldUntil ?? nextExpiry)
+            consider(readOnlyDeadline)
+            consider(snapshots.nextDeadline)
+            return deadline
         }
-        consider(expiryHeldUntil ?? nextExpiry)
-        consider(readOnlyDeadline)
-        consider(snapshots.nextDeadline)
-        return deadline
     }
 
     private mutating func start(_ actions: inout [ReplicaAction]) {
@@ -276,9 +284,12 @@ package struct Replica {
             actions.append(.storage(.append(proposals)))
             snapshots.appended(proposals)
             beginSnapshotIfDue(&actions)
+        case .send(let id, .ensemble(let name, _)):
+            // With the newest of this leader's history.
+            actions.append(.send(id, .ensemble(name, marks: database.marks.all)))
         case .send(let id, let message):
             statistics.sent(message)
-            actions.append(.send(id, marked(message)))
+            actions.append(.send(id, message))
         case .sendNotification(let server, let notification):
             actions.append(.sendNotification(to: server, notification))
         case .connectToLeader(let server): actions.append(.connectToLeader(server))

@@ -27,11 +27,14 @@ package struct EnsembleConfiguration: Hashable, Sendable {
     package var groups: [Group]
     /// `weight.N=w`; 1 for a voter that is not named. One of weight 0 is never elected.
     package var weights: [ServerID: Int64]
-    package var tickTime: Duration
+    package var tickTime: Duration { didSet { setTimeouts() } }
     /// In ticks.
-    package var initLimit: Int
+    package var initLimit: Int { didSet { setTimeouts() } }
     /// In ticks.
-    package var syncLimit: Int
+    package var syncLimit: Int { didSet { setTimeouts() } }
+    // To multiply a `Duration` takes long, and these are asked for with every message.
+    private(set) var initTimeout = Duration.zero
+    private(set) var syncTimeout = Duration.zero
     /// The text that notifications and NEWLEADER carry.
     package var text: [UInt8]
 
@@ -53,7 +56,14 @@ package struct EnsembleConfiguration: Hashable, Sendable {
         self.initLimit = initLimit
         self.syncLimit = syncLimit
         self.text = text
+        setTimeouts()
     }
+
+    private mutating func setTimeouts() {
+        initTimeout = tickTime * initLimit
+        syncTimeout = tickTime * syncLimit
+    }
+
     package var voters: [ServerID] { members.filter { !$0.isObserver }.map(\.id) }
 
     /// Why no quorum can be formed of these voters, groups and weights; nil if all is well. A

@@ -423,8 +423,6 @@ extension EnsembleConfiguration {
     /// A wake that comes so much later than asked for shows that the process was away: stopped, or its
     /// machine asleep.
     var awayThreshold: Duration { tickTime / 4 }
-    var initTimeout: Duration { tickTime * initLimit }
-    var syncTimeout: Duration { tickTime * syncLimit }
     /// For a learner that is not synchronized yet.
     var learnerPatience: Duration { initTimeout + syncTimeout }
 }

@@ -97,9 +97,10 @@ package struct ZabPeer: Sendable {
         let wasAway = isWakeAfterAbsence(input, now)
         ledger.watchDisk(isAnswer: wasAway || isDiskAnswer(input), now: now)
         defer { ledger.watchDisk(isAnswer: false, now: now) }
-        let current = phase
-        phase = .moving
-        switch current {
+        // Moved out and back: a copy of what a leader knows would cost more than most steps.
+        var current = Phase.moving
+        swap(&current, &phase)
+        switch consume current {
         case .stopped:
             phase = .stopped
             if case .start = input { look(now, &actions) }

@@ -47,6 +47,22 @@ public struct ZnodePath: Hashable, Comparable, Sendable {
         return bytes.count == other.bytes.count || bytes[other.bytes.count] == Self.slash
     }
 
+    /// Eight bytes at a time: one by one, as an array does it, takes several times as long.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(bytes.count)
+        var word: UInt64 = 0
+        var filled = 0
+        for byte in bytes {
+            word = word << 8 | UInt64(byte)
+            filled += 1
+            guard filled == 8 else { continue }
+            hasher.combine(word)
+            word = 0
+            filled = 0
+        }
+        if filled > 0 { hasher.combine(word) }
+    }
+
     public static func < (left: ZnodePath, right: ZnodePath) -> Bool {
         left.bytes.lexicographicallyPrecedes(right.bytes)
     }
