@@ -44,8 +44,10 @@ struct TransactionLog {
     static let maximumGroupBytes = 8 << 20
     private static let writeBytes = 1 << 20
     /// Zeros are really written, not left as a hole, so that a sync of entries changes no metadata;
-    /// one step is what a single sync may have to carry besides.
-    private static let paddingStepBytes = 1 << 20
+    /// one step is what a single sync may have to carry besides. All members do so at the same entry,
+    /// so clients feel it: where a sync takes 0.17 ms it takes 5 with 1 MiB, 1.2 with this much. Smaller
+    /// steps cost more in all.
+    private static let paddingStepBytes = 256 << 10
     /// As Apache: the file grows when this little is left.
     private static let paddingMarginBytes = 4096
 
