@@ -82,7 +82,9 @@ final class ConstantWriter {
         acknowledged = open(output, "a", buffering=1)
         logging.basicConfig(level=logging.CRITICAL)
         def work(number):
-            client = KazooClient(hosts=addresses, timeout=30)
+            # Left alone it would look again after up to a minute, longer than its session lives.
+            retry = dict(max_tries=-1, max_delay=1)
+            client = KazooClient(hosts=addresses, timeout=30, connection_retry=retry)
             def listen(state):
                 if state == KazooState.LOST and not os.path.exists(stop):
                     print("client", number, "has lost its session", flush=True)

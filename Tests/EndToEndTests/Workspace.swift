@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 
 /// One test's private place: a temporary directory, processes and mounts that end with it.
@@ -56,22 +57,30 @@ final class Workspace {
         ProcessInfo.processInfo.environment["ZKFS_PYTHON"] ?? "python3"
     }
 
-    /// A port that nobody listens on now.
+    /// A port that nobody listens on now, and that nobody is given later: below those from which the
+    /// system takes one for a connection that is opened, also while its server is down.
     static func freePort() throws -> Int {
+        for _ in 0..<1000 {
+            let port = Int.random(in: 15_000..<32_000)
+            if givenPorts.withLock({ $0.insert(port).inserted }), isFree(port) { return port }
+        }
+        throw NoFreePort()
+    }
+    private static let givenPorts = Mutex<Set<Int>>([])
+    private struct NoFreePort: Error {}
+
+    private static func isFree(_ port: Int) -> Bool {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let bound = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+        address.sin_port = UInt16(port).bigEndian
+        let length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        return unsafe withUnsafePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
                 unsafe bind(descriptor, generic, length) == 0
-                    && getsockname(descriptor, generic, &length) == 0
             }
         }
-        try #require(bound)
-        return Int(UInt16(bigEndian: address.sin_port))
     }
 }
 
@@ -209,7 +218,7 @@ func shell(
 /// Waits until `condition` holds; records a failure that says what was waited for when it does not
 /// come true within `limit` seconds.
 func eventually(
-    _ what: String,
+    _ what: @autoclosure () -> String,
     limit: Double = 30,
     _ condition: () throws -> Bool
 ) rethrows {
@@ -219,5 +228,5 @@ func eventually(
         // The interval only paces the question; the condition decides.
         Thread.sleep(forTimeInterval: 0.02)
     }
-    Issue.record("waited \(limit) s in vain until \(what)")
+    Issue.record("waited \(limit) s in vain until \(what())")
 }
