@@ -145,15 +145,20 @@ package final class World {
         now = max(now, end)
     }
 
-    /// What a host that stands still would get waits for it; what a blocked route carries waits
-    /// behind what waits there already.
+    /// What a blocked route carries waits behind what waits there already.
     func handle(_ event: WorldEvent) {
-        if !held.isEmpty, let host = process(for: event), held[host] != nil {
-            held[host]?.append(event)
-            return
-        }
         if let route = route(of: event), !network.isOpen(route) {
             stalled[route, default: []].append(event)
+            return
+        }
+        arrive(event)
+    }
+
+    /// What a host that stands still would get waits for it. It has come that far: a cut that begins
+    /// meanwhile does not keep it, or what was sent later would overtake it.
+    func arrive(_ event: WorldEvent) {
+        if !held.isEmpty, let host = process(for: event), held[host] != nil {
+            held[host]?.append(event)
             return
         }
         switch event {

@@ -33,7 +33,7 @@ extension World {
             }
         }
         let timersFirst = random.chance(1, in: 2)
-        for event in timersFirst ? timers + others : others + timers { handle(event) }
+        for event in timersFirst ? timers + others : others + timers { arrive(event) }
     }
 
     /// Whose process takes this event; nil for what happens outside of processes.
