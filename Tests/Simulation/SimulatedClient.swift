@@ -17,6 +17,11 @@ final class SimulatedClient {
     var isHandlingMountInputs = false
     var plannedWake: Instant?
     var stopsWorking = false
+    /// Of its processes, one after the other.
+    var life = 0
+    /// What it was not answered yet, and the judge of answers.
+    var questions: [RequestToken: AnswerChecker.Question] = [:]
+    var answers: AnswerChecker
     /// It lost its connection when nothing had gone wrong for a while.
     var wasLostWhileSettled = false
     /// Of the last `.connected`; none after an expiry.
@@ -26,6 +31,17 @@ final class SimulatedClient {
     /// more than what it does.
     var workload: Workload?
     var mount: MountWorkload?
+
+    /// When the session or the mount wants to be woken. They are looked at where they are: to read one
+    /// of their properties from outside copies all of them.
+    var nextDeadline: Instant? {
+        func look(_ session: inout ClientSession, _ mount: inout MountWorkload?) -> Instant? {
+            let deadline = session.nextDeadline
+            guard let other = mount?.tree.nextDeadline else { return deadline }
+            return deadline.map { min($0, other) } ?? other
+        }
+        return look(&session, &mount)
+    }
 
     init(
         index: Int,
@@ -38,12 +54,16 @@ final class SimulatedClient {
         self.index = index
         self.clock = clock
         var own = random
+        answers = AnswerChecker(identities: Errands.identities(index))
         session = ClientSession(
             configuration: ClientConfiguration(
                 servers: (0..<serverCount).map {
                     ServerAddress(host: "server", port: UInt16($0))
                 },
                 sessionTimeout: .milliseconds(2000 + own.below(4000)),
+                credentials: [
+                    .init(scheme: "digest", bytes: Array(Errands.credential(index).utf8))
+                ],
                 seed: own.next()
             ),
             now: clock.reading(at: now).instant

@@ -73,6 +73,7 @@ final class ServerProcess {
     // For checkers and coverage.
     var seenRole = ZabRole.looking
     var seenZxid = Zxid.zero
+    var sessions = SessionChecker()
     /// How it is being brought up to date.
     var synchronization: ProtocolPhase?
     var hasLeader = false
@@ -87,9 +88,14 @@ final class ServerProcess {
         self.bug = bug
     }
 
+    /// Looks at the replica where it is: to read one of its properties through `replica` copies all of it.
+    func look<Seen>(_ seen: (inout Replica) -> Seen) -> Seen { seen(&replica) }
+
     struct ClientStream {
         var decoder: FrameDecoder
         var isGreeted = false
+        /// Once it was promised one.
+        var session: SessionID?
         var isPaused = false
         var awaitsSession = false
         var takesFrames: Bool { !isPaused && !awaitsSession }

@@ -16,6 +16,7 @@ internal import ZooKeeperModel
 /// - It creates, writes, deletes and reads a few znodes that all clients share: the history from which
 ///   ``Linearizability`` judges.
 /// - It takes numbers from the ensemble by sequential creates: never one twice, never a smaller one.
+/// - It runs ``Errands``.
 /// - The zxids of its answers never go back, and a write's is above those of all writes, of whatever
 ///   client, that were answered before it was asked for.
 struct Workload: Sendable {
@@ -25,6 +26,8 @@ struct Workload: Sendable {
     private(set) var creates = 0
     private(set) var registerSent = 0
     private(set) var registerAcknowledged = 0
+    /// What the present process was told of the register: a new one may read an older value.
+    private var registerFloor = 0
     private(set) var increments = 0
     private(set) var lostIncrements = 0
     private(set) var acknowledged = 0
@@ -37,8 +40,7 @@ struct Workload: Sendable {
     private(set) var writes = 0
     /// The zxid of the newest answer.
     private var lastZxid = Zxid.zero
-    /// The greatest number it was given.
-    private var lastSequence = -1
+    private var errands: Errands
     private var sharedWrites = 0
     /// What it last heard of each shared znode's version.
     private var sharedVersions: [String: Int32] = [:]
@@ -64,6 +66,7 @@ struct Workload: Sendable {
         /// The sync before the read that is this operation of the history.
         case sharedSync(Int)
         case sequential
+        case errand(Operation)
     }
 
     /// What everybody knew when a request was made.
@@ -93,6 +96,7 @@ struct Workload: Sendable {
     init(number: Int, random: SimulationRandom) {
         self.number = number
         self.random = random
+        errands = Errands(number: number)
     }
 
     static let counter: ZnodePath = "/counter"
@@ -103,8 +107,11 @@ struct Workload: Sendable {
     /// The next operations, none where enough is under way.
     mutating func next(at moment: Moment) -> [(RequestToken, Operation)] {
         guard pending.count < 6 else { return [] }
-        switch random.below(10) {
+        switch random.below(14) {
         case 0, 1, 2: return nextShared(at: moment)
+        case 10...:
+            let operation = errands.next(&random)
+            return [submit(.errand(operation), operation, moment)]
         case 3 where random.chance(1, in: 4):
             return [
                 submit(
@@ -191,7 +198,7 @@ struct Workload: Sendable {
         case 4, 5: return submit(.readCounter, .getData(Self.counter, watch: true), moment)
         case 6:
             return submit(
-                .readRegister(register, isOwn: true, atLeast: registerAcknowledged),
+                .readRegister(register, isOwn: true, atLeast: registerFloor),
                 .getData(register, watch: false),
                 moment
             )
@@ -292,22 +299,11 @@ struct Workload: Sendable {
             if case .sequential = entry.step, case .createdWithStat(let path, _) = response {
                 outcome.sequence = given(path, entry.moment, &outcome)
             }
+            if let late = lateSync(entry.step, entry.moment, zxid) { outcome.failure = late }
         case .failure(let code):
             outcome.failure = failed(entry.step, code, moment)
         }
         return outcome
-    }
-
-    private func given(_ path: ZnodePath, _ moment: Moment, _ outcome: inout Outcome) -> Int? {
-        guard let sequence = Int(path.description.dropFirst("/q-".count)) else {
-            outcome.failure = "\(path) ends with no number"
-            return nil
-        }
-        if sequence <= moment.sequence {
-            outcome.failure =
-                "client \(number) was given \(sequence), after \(moment.sequence) had been given"
-        }
-        return sequence
     }
 
     /// The answer to an operation on a shared znode.
@@ -333,29 +329,6 @@ struct Workload: Sendable {
         return nil
     }
 
-    private static func outcome(
-        of call: History.Call,
-        _ response: Response
-    ) -> History.Outcome? {
-        switch (call, response) {
-        case (.create, .createdWithStat): .created
-        case (.write, .stat(let stat)): .version(stat.version)
-        case (.delete, .empty): .deleted
-        case (.read, .data(let data, let stat)):
-            value(data).map { .value($0, version: stat.version) }
-        default: nil
-        }
-    }
-
-    private static func outcome(of code: ErrorCode) -> History.Outcome? {
-        switch code {
-        case .noNode: .noNode
-        case .nodeExists: .nodeExists
-        case .badVersion: .badVersion
-        default: nil
-        }
-    }
-
     private mutating func succeeded(
         _ step: Step,
         _ response: Response,
@@ -368,6 +341,7 @@ struct Workload: Sendable {
             return (nil, see(path, stat.mzxid))
         case (.register(let value), .stat(let stat)):
             registerAcknowledged = max(registerAcknowledged, value)
+            registerFloor = max(registerFloor, value)
             return (nil, see(register, stat.mzxid))
         case (.readCounter, .data(let data, let stat)):
             if let version = watchedVersion, stat.version > version {
@@ -421,6 +395,11 @@ struct Workload: Sendable {
         case (.ephemeral, _):
             hasEphemeral = true
             return (nil, nil)
+        case (.errand(.create(let create)), .createdWithStat(let path, _))
+        where create.path != path:
+            errands.created(path)
+            return (nil, nil)
+        case (.errand, _): return (nil, nil)
         case (.prepare, _), (.sync, _), (.sharedSync, _), (.sequential, _): return (nil, nil)
         default: return (nil, "client \(number) got \(response) for \(step)")
         }
@@ -440,6 +419,10 @@ struct Workload: Sendable {
             return answered(index, Self.outcome(of: code), moment)
         }
         switch (step, code) {
+        case (.errand, .noNode), (.errand, .nodeExists), (.errand, .notEmpty), (.errand, .noAuth):
+            return nil
+        case (.errand(let operation), _):
+            return "client \(number) got \(code) for \(AnswerChecker.name(operation))"
         case (.increment, .badVersion), (.ephemeral, .nodeExists), (.prepare, .nodeExists),
             (.readRegister(_, false, _), .noNode):
             return nil
@@ -471,15 +454,18 @@ struct Workload: Sendable {
         watchedVersion = nil
         hasEphemeral = false
     }
-}
 
-extension Workload {
-    /// Whether the success of this step is a transaction.
-    private func isWrite(_ step: Step) -> Bool {
-        switch step {
-        case .prepare, .create, .register, .increment, .ephemeral, .multi, .sequential: true
-        case .readCounter, .readRegister, .sync, .sharedSync: false
-        case .shared(let index): history[index].call != .read
+    /// Another process goes on with the work, and has seen nothing.
+    mutating func processDied() {
+        lost += pending.count
+        lostIncrements += pending.values.count {
+            if case .increment = $0.step { true } else { false }
         }
+        pending = [:]
+        seen = [:]
+        lastZxid = .zero
+        registerFloor = 0
+        errands.forget()
+        sessionRenewed()
     }
 }

@@ -34,6 +34,13 @@ package final class World {
     var clients: [SimulatedClient] = []
     var random: SimulationRandom
     var commits = CommitChecker()
+    var model = ZnodeModel()
+    /// What some log has held.
+    var loggedZxids: Set<Zxid> = []
+    /// Milliseconds, as clients were told.
+    var agreedTimeouts: [SessionID: Int32] = [:]
+    /// The sessions that answers to pings under way have to speak of, by connection.
+    var pingReports: [UInt64: [Set<SessionID>]] = [:]
     /// The greatest zxid of a write that was answered, and the greatest number given by a sequential
     /// create.
     var writtenZxid = Zxid.zero
@@ -120,6 +127,7 @@ package final class World {
         }
         heal()
         runUntil(now + plan.healedPhase / 2)
+        clientDies(random.below(plan.clientCount))
         isSettled = true
         runUntil(now + plan.healedPhase / 2)
         // The more work, the more there is to judge; what does not come at all is a failure.

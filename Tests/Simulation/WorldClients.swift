@@ -59,7 +59,8 @@ extension World {
         let isReachable = network.canReach(.client(index), .server(server))
         guard servers[server].process != nil, isReachable else {
             let delay = isReachable ? network.delay() : random.duration(100_000_000...1_000_000_000)
-            agenda.plan(.refused(.client(index), attempt, life: 0), at: now + delay)
+            let life = clients[index].life
+            agenda.plan(.refused(.client(index), attempt, life: life), at: now + delay)
             return
         }
         let number = network.open(from: .client(index), to: .server(server), now: now)
@@ -92,11 +93,7 @@ extension World {
     // MARK: Time
 
     func planClientWake(_ index: Int) {
-        var deadline = clients[index].session.nextDeadline
-        if let other = clients[index].mount?.tree.nextDeadline {
-            deadline = deadline.map { min($0, other) } ?? other
-        }
-        guard let deadline else { return }
+        guard let deadline = clients[index].nextDeadline else { return }
         let wake = max(clients[index].clock.world(deadline), now)
         if let planned = clients[index].plannedWake, planned <= wake { return }
         clients[index].plannedWake = wake
@@ -119,7 +116,8 @@ extension World {
         let client = clients[index]
         guard !client.stopsWorking, client.workload != nil else { return }
         let operations = client.workload?.next(at: moment(index)) ?? []
-        for (token, operation) in operations { feedClient(index, .submit(token, operation)) }
+        for (token, operation) in operations { submit(index, token, operation) }
+        if random.chance(1, in: 300) { clientMoves(index) }
     }
 
     private func moment(_ index: Int) -> Workload.Moment {
@@ -137,6 +135,7 @@ extension World {
         _ result: Result<Response, ErrorCode>,
         _ zxid: Zxid
     ) {
+        judge(index, token, result, zxid)
         guard
             let outcome = clients[index].workload?.completed(token, result, zxid, at: moment(index))
         else {
@@ -156,12 +155,13 @@ extension World {
         if let failure = outcome.failure { fail(failure) }
         if let written = outcome.written { writtenZxid = max(writtenZxid, written) }
         if let sequence = outcome.sequence { givenSequence = max(givenSequence, sequence) }
-        if let (token, operation) = outcome.next { feedClient(index, .submit(token, operation)) }
+        if let (token, operation) = outcome.next { submit(index, token, operation) }
     }
 
     private func sawEvent(_ index: Int, _ event: WatchEvent) {
         note("client \(index) event \(event.kind.rawValue) \(event.path.description)")
         clients[index].workload?.saw(event)
+        clients[index].answers.saw(event)
         feedMount(index, .event(event))
     }
 
@@ -181,6 +181,7 @@ extension World {
             }
             clients[index].sessionID = nil
             clients[index].workload?.sessionRenewed()
+            clients[index].answers.sessionRenewed()
             feedMount(index, .session(.expired))
         case .authenticationFailed: feedMount(index, .session(.authenticationFailed))
         case .closed: clients[index].sessionID = nil

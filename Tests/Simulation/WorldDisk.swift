@@ -20,6 +20,7 @@ extension World {
                 if let failure { fail(failure) }
             }
             watchProposals(proposals, process)
+            watchTransactions(proposals, process, index)
         case .storeEpoch, .storeEnsemble, .beginInstall, .snapshotSlice, .finishSnapshot,
             .abandonSnapshot,
             .readLog:

@@ -47,10 +47,7 @@ extension World {
             if let failure { fail(failure) }
             put(next, index)
         case .submit(let token, let operation):
-            feedClient(
-                index,
-                .submit(RequestToken(rawValue: token.rawValue), operation)
-            )
+            submit(index, RequestToken(rawValue: token.rawValue), operation)
         // Simulated callers get no signals and do not ask how full the mount is.
         case .notify, .lookAtCaller, .measureEnsemble: break
         case .log(let level, let message): note("mount \(index) \(level): \(message)")

@@ -47,7 +47,7 @@ extension World {
         switch connection.from {
         case .client(let client):
             process.clients[id] = .init(decoder: FrameDecoder())
-            feed(index, life, .clientConnected(id, address: "10.0.0.\(client + 1)"))
+            feed(index, life, .clientConnected(id, address: Errands.address(client)))
         case .server: feed(index, life, .learnerConnected(id))
         }
     }
@@ -70,7 +70,7 @@ extension World {
         case .server(let index):
             feed(index, life, .leaderDisconnected(nil))
         case .client(let index):
-            if let attempt {
+            if let attempt, clients[index].life == life {
                 feedClient(index, .connectFailed(attempt, reason: "refused"))
             }
         }
@@ -93,6 +93,7 @@ extension World {
         guard case .server(let index) = receiver else { return }
         let id = ConnectionID(rawValue: number)
         guard let connection = network.connections[number] else { return }
+        if case .ping = message, connection.to == receiver { pingArrives(number, at: index) }
         feed(
             index,
             servers[index].life,

@@ -162,7 +162,7 @@ extension World {
     }
 
     func planServerWake(_ process: ServerProcess, _ index: Int, _ life: Int) {
-        guard let deadline = process.replica.nextDeadline else { return }
+        guard let deadline = process.look({ $0.nextDeadline }) else { return }
         let wake = max(servers[index].clock.world(deadline), now)
         if let planned = process.plannedWake, planned <= wake { return }
         process.plannedWake = wake
@@ -188,11 +188,13 @@ extension World {
         case .connectResponse(let id, let response):
             guard process.clients[id] != nil else { return }
             process.clients[id]?.awaitsSession = false
+            watchSession(id, response, process, index)
             var writer = JuteWriter()
             ConnectCodec.encode(response, into: &writer)
             sendBytes(id.rawValue, from: .server(index), writer.bytes)
             decodeFrames(index, life, id)
         case .reply(let id, let reply):
+            checkAnswer(id, reply, index)
             var writer = JuteWriter()
             ReplyCodec.encode(reply, into: &writer)
             sendBytes(id.rawValue, from: .server(index), writer.bytes)
@@ -219,9 +221,11 @@ extension World {
         case .sendNotification(let to, let notification): send(notification, index, to)
         case .connectToLeader(let leader):
             process.hasLeader = true
+            process.sessions.forgetContacts()
             connectToLeader(index, leader)
         case .send(let id, let message):
             watchSent(message, process, index)
+            if case .ping = message { sendsPing(id, process, index) }
             sendMessage(id.rawValue, from: .server(index), message)
         case .reportDrained(let id):
             // Nothing waits to be sent: the network takes what it is given.

@@ -7,6 +7,9 @@ internal import ZooKeeperModel
 extension World {
     /// Before the replica's answer to an input is carried out.
     func watch(_ input: ReplicaInput, _ process: ServerProcess, _ index: Int) {
+        if case .request(let id, _) = input {
+            contact(process.clients[id]?.session, process, index)
+        }
         guard case .fromLeader(_, let message) = input else { return }
         switch message {
         case .diff: process.synchronization = .diff
@@ -51,12 +54,11 @@ extension World {
 
     /// After a step: tells the checkers what is served, and the fault plan where this server is.
     func observe(_ process: ServerProcess, _ index: Int) {
-        let role = process.replica.ensembleRole
+        let (role, zxid) = process.look { ($0.ensembleRole, $0.lastZxid) }
         if role != process.seenRole {
             process.seenRole = role
             changed(role, process, index)
         }
-        let zxid = process.replica.lastZxid
         if role.isServing, zxid != process.seenZxid {
             process.seenZxid = zxid
             delivered(zxid, role, process, index)
@@ -75,7 +77,17 @@ extension World {
             process.synchronization = nil
             process.sessionMoves = 0
         case .preparing: break
-        case .following, .observing: caughtUp(index)
+        case .following, .observing:
+            // Else it shows clients what a later leader may know nothing of.
+            let epoch = servers[index].log.currentEpoch
+            let holders = servers[..<plan.voterCount].count { $0.hasHeld(.zero, epoch: epoch) }
+            if holders <= plan.voterCount / 2 {
+                fail(
+                    "server \(index) serves in epoch \(epoch), which only \(holders) of"
+                        + " \(plan.voterCount) voters' disks hold"
+                )
+            }
+            caughtUp(index)
         case .leading(let epoch):
             cover("leader")
             if let failure = commits.established(
@@ -104,7 +116,7 @@ extension World {
         _ process: ServerProcess,
         _ index: Int
     ) {
-        let digest = process.replica.treeDigest.value
+        let digest = process.look { $0.treeDigest.value }
         if let failure = commits.delivered(zxid, digest: digest, server: index) { fail(failure) }
         guard case .leading(let epoch) = role, zxid.epoch == epoch else { return }
         let holders = servers[..<plan.voterCount].count { $0.hasHeld(zxid) }

@@ -68,6 +68,14 @@ package struct CommitChecker: Sendable {
         return nil
     }
 
+    /// Whether some later epoch began without it.
+    package func isAbandoned(_ zxid: Zxid) -> Bool {
+        epochOrder.contains { epoch in
+            guard epoch > zxid.epoch, let found = epochs[epoch] else { return false }
+            return found.history < zxid
+        }
+    }
+
     /// A leader counts these as committed; `holders` voters have them on their disks.
     package func quorumFailure(_ zxid: Zxid, holders: Int, voters: Int) -> String? {
         holders > voters / 2

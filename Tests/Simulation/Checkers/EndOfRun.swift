@@ -23,6 +23,7 @@ extension World {
             }
             if let mount = client.mount { checkFiles(mount, tree) }
         }
+        checkModel()
         checkCounter(tree)
         checkEphemerals(tree)
         checkLeftovers()

@@ -4,12 +4,7 @@ internal import ZooKeeperWire
 
 /// Mistakes that were thought of and planted without a look at the workload or the checkers.
 extension PlantedBug {
-    /// Seen within the seeds that are looked through.
-    static let outsiderBugs = allOutsiderBugs.filter { $0.recordedSeed != nil }
-    /// Not seen so far: what the workload and the checkers are blind to. Docs/Simulation.md says why.
-    package static let unseen = allOutsiderBugs.filter { $0.recordedSeed == nil }
-
-    private static let allOutsiderBugs =
+    static let outsiderBugs =
         outsiderQuorumBugs + outsiderSyncBugs + outsiderSessionBugs + outsiderOrderBugs
         + outsiderReplyBugs + outsiderSnapshotBugs
 
@@ -99,7 +94,8 @@ extension PlantedBug {
                 return [.sendNotification(to: to, notification)]
             }
         },
-        bug("early-uptodate", "a follower serves when it has acknowledged NEWLEADER") { bug in
+        bug("early-uptodate", "a follower serves when it has acknowledged NEWLEADER", seed: 1) {
+            bug in
             bug.hears = { input, state in
                 guard case .fromLeader(let id, .upToDate) = input else { return [input] }
                 state.counts["served \(id)", default: 0] += 1
@@ -115,7 +111,8 @@ extension PlantedBug {
                 return [action]
             }
         },
-        bug("phantom-pings", "a leader takes a PING for answered when it is sent") { bug in
+        bug("phantom-pings", "a leader takes a PING for answered when it is sent", seed: 87) {
+            bug in
             bug.hears = { input, state in
                 guard case .fromLearner(let id, .ping) = input else { return [input] }
                 if let forged = state.counts["forged \(id)"], forged > 0 {
@@ -150,7 +147,7 @@ extension PlantedBug {
     // MARK: Syncs
 
     static let outsiderSyncBugs = [
-        bug("sync-alone", "a learner answers sync without its leader") { bug in
+        bug("sync-alone", "a learner answers sync without its leader", seed: 43) { bug in
             bug.hears = { input, state in
                 guard case .request(let id, let request) = input, !state.isLeading,
                     case .sync(let path) = request.operation
@@ -172,7 +169,8 @@ extension PlantedBug {
                 return [.reply(id, reply)]
             }
         },
-        bug("sync-overtakes", "a learner handles SYNC before COMMITs that came before it") { bug in
+        bug("sync-overtakes", "a learner handles SYNC before COMMITs that came before it", seed: 45)
+        { bug in
             bug.hears = { input, state in
                 switch input {
                 case .fromLeader(_, .commit)
@@ -196,7 +194,7 @@ extension PlantedBug {
     // MARK: Sessions
 
     static let outsiderSessionBugs = [
-        bug("moves-granted", "a leader finds every session alive that comes to a learner", seed: 10)
+        bug("moves-granted", "a leader finds every session alive that comes to a learner", seed: 1)
         { bug in
             bug.does = { action, state in
                 guard case .send(let id, .revalidate(let session, let timeout, false)) = action
@@ -208,7 +206,7 @@ extension PlantedBug {
         bug(
             "moves-unasked",
             "a learner takes a session over without waiting for its leader",
-            seed: 11
+            seed: 19
         ) {
             bug in
             bug.does = { action, state in
@@ -225,7 +223,7 @@ extension PlantedBug {
         bug(
             "forgets-moves",
             "a leader takes requests of a session from the server it has left",
-            seed: 9
+            seed: 1
         ) {
             bug in
             bug.hears = { input, state in
@@ -262,7 +260,11 @@ extension PlantedBug {
                 return []
             }
         },
-        bug("immortal-sessions", "a learner reports sessions as alive whose clients are gone") {
+        bug(
+            "immortal-sessions",
+            "a learner reports sessions as alive whose clients are gone",
+            seed: 1
+        ) {
             bug in
             bug.does = { action, state in
                 guard case .send(let id, .ping(let zxid, let touched)) = action, !state.isLeading
@@ -283,7 +285,11 @@ extension PlantedBug {
                 return [.send(id, .ping(zxid, touched: sorted))]
             }
         },
-        bug("hasty-expiry", "a leader ends learners' sessions after two thirds of their time") {
+        bug(
+            "hasty-expiry",
+            "a leader ends learners' sessions after two thirds of their time",
+            seed: 1
+        ) {
             bug in
             bug.hears = { input, state in
                 guard case .fromLearner(let id, .ping(let zxid, let touched)) = input,
@@ -364,7 +370,8 @@ extension PlantedBug {
                 return [action]
             }
         },
-        bug("forwards-as-super", "a learner vouches for its clients as a super user") { bug in
+        bug("forwards-as-super", "a learner vouches for its clients as a super user", seed: 1) {
+            bug in
             bug.does = { action, state in
                 guard case .send(let id, .request(var request)) = action else { return [action] }
                 state.strike()
@@ -372,7 +379,8 @@ extension PlantedBug {
                 return [.send(id, .request(request))]
             }
         },
-        bug("takes-future-clients", "serves clients that have seen more than this server") { bug in
+        bug("takes-future-clients", "serves clients that have seen more than this server", seed: 43)
+        { bug in
             bug.hears = { input, state in
                 guard case .connectRequest(let id, var request) = input else { return [input] }
                 if request.lastZxidSeen > state.lastZxid { state.strike() }

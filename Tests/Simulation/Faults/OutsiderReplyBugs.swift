@@ -63,7 +63,11 @@ extension PlantedBug {
                 return [action, .reply(id, read)]
             }
         },
-        bug("sends-again", "a learner sends its new leader what the old one did not answer") {
+        bug(
+            "sends-again",
+            "a learner sends its new leader what the old one did not answer",
+            seed: 13
+        ) {
             bug in
             bug.hears = { input, state in
                 guard case .fromLeader(let id, .upToDate) = input else { return [input] }
@@ -91,7 +95,11 @@ extension PlantedBug {
                 return [action]
             }
         },
-        bug("number-reused", "a sequential create may take the number of a znode that is gone") {
+        bug(
+            "number-reused",
+            "a sequential create may take the number of a znode that is gone",
+            seed: 1
+        ) {
             bug in
             bug.hears = { input, state in
                 guard case .request(let id, let request) = input,
@@ -135,7 +143,8 @@ extension PlantedBug {
                 ]
             }
         },
-        bug("no-child-events", "children that come and go fire no watch of their parent") { bug in
+        bug("no-child-events", "children that come and go fire no watch of their parent", seed: 1) {
+            bug in
             bug.does = { action, state in
                 guard case .event(_, let event) = action, event.kind == .childrenChanged else {
                     return [action]
@@ -171,13 +180,17 @@ extension PlantedBug {
                 return [.reply(id, reply)]
             }
         },
-        bug("pzxid-stays", "says that no children have come or gone since a znode was made") {
+        bug(
+            "pzxid-stays",
+            "says that no children have come or gone since a znode was made",
+            seed: 1
+        ) {
             bug in
             bug.does = { action, state in
                 changingStats(of: action, &state) { $0.pzxid = $0.czxid }
             }
         },
-        bug("counts-deleted", "counts children that were deleted") { bug in
+        bug("counts-deleted", "counts children that were deleted", seed: 1) { bug in
             bug.does = { action, state in
                 changingStats(of: action, &state) {
                     $0.numChildren = ($0.cversion + $0.numChildren) / 2
@@ -197,7 +210,8 @@ extension PlantedBug {
                 }
             }
         },
-        bug("snapshot-without-acls", "writes every access control list as open to all") { bug in
+        bug("snapshot-without-acls", "writes every access control list as open to all", seed: 1) {
+            bug in
             bug.stores = { request, state in
                 changingLists(in: request, &state) { sessions, acls in
                     for index in acls.indices { acls[index].acl = .open }

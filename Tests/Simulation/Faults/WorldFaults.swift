@@ -41,6 +41,7 @@ extension World {
         // A client that stands still longer than its session lives.
         if random.chance(1, in: 5) { pause(drawClient()) }
         if random.chance(1, in: 5) { commandHandOver() }
+        if random.chance(1, in: 8) { clientDies(random.below(plan.clientCount)) }
         planNextFault()
     }
 
