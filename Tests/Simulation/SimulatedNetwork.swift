@@ -39,6 +39,9 @@ package struct SimulatedNetwork: Sendable {
         var arrival: [Instant]
     }
     package private(set) var connections: [UInt64: Connection] = [:]
+    /// Of all connections that ever were: what was sent before one was closed still takes its route,
+    /// or it would overtake what waits there.
+    private var ends: [UInt64: (from: Host, to: Host)] = [:]
     private var lastNumber: UInt64 = 0
     /// How many cuts block each route.
     private var blocks: [Route: Int] = [:]
@@ -72,7 +75,13 @@ package struct SimulatedNetwork: Sendable {
             to: to,
             arrival: [now, now]
         )
+        ends[lastNumber] = (from, to)
         return lastNumber
+    }
+
+    /// How what a connection carries gets to one of its ends.
+    package func route(of number: UInt64, to host: Host) -> Route? {
+        ends[number].map { Route(from: $0.from == host ? $0.to : $0.from, to: host) }
     }
 
     /// When a message sent now by `sender` arrives; nil where the connection is gone.

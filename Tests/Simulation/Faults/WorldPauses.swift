@@ -60,11 +60,7 @@ extension World {
     func route(of event: WorldEvent) -> Route? {
         switch event {
         case .bytes(let number, let host, _), .message(let number, let host, _):
-            guard let connection = network.connections[number] else { return nil }
-            return Route(
-                from: connection.from == host ? connection.to : connection.from,
-                to: host
-            )
+            return network.route(of: number, to: host)
         case .closed(_, let host, let connection, isReset: false):
             return Route(
                 from: connection.from == host ? connection.to : connection.from,
