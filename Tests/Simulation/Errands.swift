@@ -35,7 +35,7 @@ struct Errands: Sendable {
     private func family(_ random: inout SimulationRandom) -> Operation {
         let parent = ZnodePath("/family-\(random.below(2))")
         let child = parent.appending("child-\(random.below(6))")
-        switch random.below(16) {
+        switch random.below(17) {
         case 0: return .create(CreateRequest(path: parent, data: nil))
         case 1: return .delete(parent, version: -1)
         case 2, 3, 4, 5:
@@ -52,6 +52,20 @@ struct Errands: Sendable {
         case 12: return .getChildren(parent, watch: true)
         case 13: return .exists(parent, watch: random.chance(1, in: 2))
         case 14: return .exists(child, watch: true)
+        case 15:
+            // A child goes to the other family, or stays where it is.
+            let other = ZnodePath("/family-0") == parent ? "/family-1" : "/family-0"
+            let name = Array(child.name)
+            return .multi([
+                .delete(child, version: -1),
+                .create(
+                    CreateRequest(
+                        kind: .create,
+                        path: ZnodePath(other).appending(name),
+                        data: nil
+                    )
+                ),
+            ])
         default: return .getData(child, watch: true)
         }
     }

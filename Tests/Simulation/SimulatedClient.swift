@@ -17,6 +17,9 @@ final class SimulatedClient {
     var isHandlingMountInputs = false
     var plannedWake: Instant?
     var stopsWorking = false
+    /// It has ended its session, and knows that it is over.
+    var isLeaving = false
+    var hasLeft = false
     /// Of its processes, one after the other.
     var life = 0
     /// What it was not answered yet, and the judge of answers.

@@ -62,6 +62,8 @@ final class ServerProcess {
     var pendingTruncation: Zxid?
     var storageUnderWay: StorageWork?
     var isWaitingForRoom = false
+    /// Old snapshots and logs are removed when the disk has nothing else to do.
+    var isPurgeDue = false
     var plannedWake: Instant?
 
     /// Inputs that came of the actions being carried out: they wait until those are done.
@@ -103,6 +105,7 @@ final class ServerProcess {
     enum StorageWork {
         case requests([StorageRequest])
         case truncate(Zxid)
+        case purge
         /// Is there room now for what waits for it?
         case resume
     }

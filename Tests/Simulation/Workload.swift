@@ -42,6 +42,8 @@ struct Workload: Sendable {
     private var lastZxid = Zxid.zero
     private var errands: Errands
     private var sharedWrites = 0
+    /// Those that were lost since the session went on for the last time.
+    private var lostShared: [Int] = []
     /// What it last heard of each shared znode's version.
     private var sharedVersions: [String: Int32] = [:]
     /// Its ephemeral was created in the present session.
@@ -52,45 +54,9 @@ struct Workload: Sendable {
     /// How many of the znodes that the work needs were asked for.
     private var prepared = 0
 
-    enum Step: Sendable {
-        case prepare
-        case create(ZnodePath, [UInt8])
-        case register(Int)
-        case readCounter
-        case increment(Int)
-        case readRegister(ZnodePath, isOwn: Bool, atLeast: Int)
-        case ephemeral
-        case multi(ZnodePath, [UInt8])
-        case sync
-        case shared(Int)
-        /// The sync before the read that is this operation of the history.
-        case sharedSync(Int)
-        case sequential
-        case errand(Operation)
-    }
-
-    /// What everybody knew when a request was made.
-    struct Moment: Sendable {
-        var nanoseconds: Int64
-        /// The greatest zxid of an acknowledged write, and the greatest number given out.
-        var writtenZxid: Zxid
-        var sequence: Int
-        var session: Int64
-    }
-
     private struct Pending {
         var step: Step
         var moment: Moment
-    }
-
-    /// What an answer leads to.
-    struct Outcome {
-        var next: (RequestToken, Operation)?
-        var failure: String?
-        /// It was a write, with this zxid.
-        var written: Zxid?
-        /// It was given this number.
-        var sequence: Int?
     }
 
     init(number: Int, random: SimulationRandom) {
@@ -149,11 +115,31 @@ struct Workload: Sendable {
         case 5:
             call = .delete(version: version)
             operation = .delete(path, version: version ?? -1)
-        default:
-            call = .read
-            operation = .getData(path, watch: false)
+        default: return readShared(key, at: moment)
         }
-        let index = history.count
+        let index = record(call, key, moment)
+        return [submit(.shared(index), operation, moment)]
+    }
+
+    /// A read that has to be linearizable.
+    private mutating func readShared(
+        _ key: String,
+        at moment: Moment
+    ) -> [(RequestToken, Operation)] {
+        let path = ZnodePath(key)
+        let index = record(.read, key, moment)
+        // Both go over one connection, or are lost with it.
+        let sync = submit(.sharedSync(index), .sync(path), moment)
+        return [sync, submit(.shared(index), .getData(path, watch: false), moment)]
+    }
+
+    /// Another client says, past all servers, that it has written something: this one looks.
+    mutating func told(at moment: Moment) -> [(RequestToken, Operation)] {
+        guard pending.count < 6 else { return [] }
+        return readShared("/s\(random.below(Self.sharedCount))", at: moment)
+    }
+
+    private mutating func record(_ call: History.Call, _ key: String, _ moment: Moment) -> Int {
         history.append(
             History.Operation(
                 called: moment.nanoseconds,
@@ -165,11 +151,7 @@ struct Workload: Sendable {
                 outcome: .lost
             )
         )
-        let request = submit(.shared(index), operation, moment)
-        guard call == .read else { return [request] }
-        // Both go over one connection, or are lost with it.
-        let sync = submit(.sharedSync(index), .sync(path), moment)
-        return [sync, request]
+        return history.count - 1
     }
 
     private mutating func nextOwn(at moment: Moment) -> (RequestToken, Operation)? {
@@ -413,6 +395,7 @@ struct Workload: Sendable {
         if code == .connectionLoss || code == .sessionExpired {
             lost += 1
             if case .increment = step { lostIncrements += 1 }
+            if case .shared(let index) = step { lostShared.append(index) }
             return nil
         }
         if case .shared(let index) = step {
@@ -455,6 +438,12 @@ struct Workload: Sendable {
         hasEphemeral = false
     }
 
+    /// The session goes on, or is known to be over: what was lost has taken effect or never will.
+    mutating func lostIsDecided(at moment: Moment) {
+        for index in lostShared { history[index].returned = moment.nanoseconds }
+        lostShared = []
+    }
+
     /// Another process goes on with the work, and has seen nothing.
     mutating func processDied() {
         lost += pending.count
@@ -465,6 +454,7 @@ struct Workload: Sendable {
         seen = [:]
         lastZxid = .zero
         registerFloor = 0
+        lostShared = []
         errands.forget()
         sessionRenewed()
     }

@@ -115,9 +115,24 @@ extension World {
         mountWork(index)
         let client = clients[index]
         guard !client.stopsWorking, client.workload != nil else { return }
+        guard !client.isLeaving else {
+            if client.hasLeft { replaceClient(index) }
+            return
+        }
         let operations = client.workload?.next(at: moment(index)) ?? []
         for (token, operation) in operations { submit(index, token, operation) }
         if random.chance(1, in: 300) { clientMoves(index) }
+        if random.chance(1, in: 600) { clientLeaves(index) }
+    }
+
+    private func tellAnother(than index: Int) {
+        let other = (index + 1 + random.below(max(1, plan.clientCount - 1))) % plan.clientCount
+        guard other != index, held[.client(other)] == nil, !clients[other].stopsWorking,
+            !clients[other].isLeaving
+        else { return }
+        for (token, operation) in clients[other].workload?.told(at: moment(other)) ?? [] {
+            submit(other, token, operation)
+        }
     }
 
     private func moment(_ index: Int) -> Workload.Moment {
@@ -153,7 +168,10 @@ extension World {
         case .failure(let code): note("client \(index) \(token.rawValue) \(code.rawValue)")
         }
         if let failure = outcome.failure { fail(failure) }
-        if let written = outcome.written { writtenZxid = max(writtenZxid, written) }
+        if let written = outcome.written {
+            writtenZxid = max(writtenZxid, written)
+            if random.chance(1, in: 6) { tellAnother(than: index) }
+        }
         if let sequence = outcome.sequence { givenSequence = max(givenSequence, sequence) }
         if let (token, operation) = outcome.next { submit(index, token, operation) }
     }
@@ -170,6 +188,7 @@ extension World {
         switch state {
         case .connected(let session, let isNew, _, _):
             clients[index].sessionID = session
+            if !isNew { clients[index].workload?.lostIsDecided(at: moment(index)) }
             feedMount(index, .session(.connected(session, isNew: isNew)))
         case .disconnected:
             if isSettled { clients[index].wasLostWhileSettled = true }
@@ -180,11 +199,15 @@ extension World {
                 fail("client \(index) lost its session although all was healed")
             }
             clients[index].sessionID = nil
+            clients[index].workload?.lostIsDecided(at: moment(index))
             clients[index].workload?.sessionRenewed()
             clients[index].answers.sessionRenewed()
             feedMount(index, .session(.expired))
         case .authenticationFailed: feedMount(index, .session(.authenticationFailed))
-        case .closed: clients[index].sessionID = nil
+        case .closed:
+            clients[index].sessionID = nil
+            clients[index].hasLeft = true
+            clients[index].workload?.sessionRenewed()
         }
     }
 }

@@ -6,8 +6,8 @@ extension World {
     /// A client's process is gone, and nobody ends its session. Another one takes over its work, with
     /// a session of its own and no memory of what was seen.
     func clientDies(_ index: Int) {
-        guard held[.client(index)] == nil, let workload = clients[index].workload,
-            !clients[index].stopsWorking
+        guard held[.client(index)] == nil, clients[index].workload != nil,
+            !clients[index].stopsWorking, !clients[index].isLeaving
         else { return }
         note("client \(index) dies")
         cover("client died")
@@ -16,6 +16,19 @@ extension World {
         for number in clients[index].connections.values.sorted() where isHeard {
             closeConnection(number, by: .client(index))
         }
+        replaceClient(index)
+    }
+
+    /// A client ends its session, and leaves.
+    func clientLeaves(_ index: Int) {
+        note("client \(index) leaves")
+        cover("client left")
+        clients[index].isLeaving = true
+        feedClient(index, .close)
+    }
+
+    /// Another process takes up the work of one that is gone.
+    func replaceClient(_ index: Int) {
         let old = clients[index]
         let client = SimulatedClient(
             index: index,
@@ -26,7 +39,7 @@ extension World {
             now: now
         )
         client.life = old.life + 1
-        client.workload = workload
+        client.workload = old.workload
         client.workload?.processDied()
         clients[index] = client
         feedClient(index, .start)

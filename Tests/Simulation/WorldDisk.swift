@@ -43,6 +43,9 @@ extension World {
         } else if let zxid = process.pendingTruncation {
             process.pendingTruncation = nil
             process.storageUnderWay = .truncate(zxid)
+        } else if process.isPurgeDue {
+            process.isPurgeDue = false
+            process.storageUnderWay = .purge
         } else {
             return
         }
@@ -61,6 +64,7 @@ extension World {
         switch work {
         case .requests(let requests): perform(requests, process, index, life)
         case .truncate(let zxid): truncate(to: zxid, process, index, life)
+        case .purge: purge(process, index, life)
         case .resume: hear(process.journal.resume(), process, index, life)
         }
     }
@@ -89,6 +93,9 @@ extension World {
         // Nothing else is asked of it before it has room.
         if process.journal.isWaiting { process.storageUnderWay = .resume }
         record(answer.results, index)
+        for case .snapshotStored in answer.results where random.chance(1, in: 2) {
+            process.isPurgeDue = true
+        }
         var heard = answer.results
         if let answers = plan.planted?.answers {
             heard = heard.flatMap { answers($0, &process.bug) }
@@ -122,6 +129,23 @@ extension World {
                 }
             case .snapshotSliceWritten, .snapshotLost, .logRead, .failed: break
             }
+        }
+    }
+
+    private func purge(_ process: ServerProcess, _ index: Int, _ life: Int) {
+        do {
+            let names = try process.journal.journal.purge()
+            if !names.isEmpty {
+                cover("purge")
+                note("server \(index) removes \(names.count) files")
+            }
+            submitStorage(process, index, life)
+        } catch {
+            guard servers[index].isDiskFailing || servers[index].isDiskFull else {
+                fail("server \(index) cannot purge: \(error)")
+                return
+            }
+            feed(index, life, .storage(.failed("\(error)")))
         }
     }
 

@@ -293,6 +293,7 @@ extension World {
             }
             _ = process.journal.perform(batch: requests)
         case .resume: _ = process.journal.resume()
+        case .purge: _ = try? process.journal.journal.purge()
         case .truncate: break
         }
     }

@@ -6,7 +6,7 @@ import ZooKeeperModel
 struct AnswerCheckerTests {
     private static let me = Identity(scheme: "digest", id: "me:x")
     private static let closed = [
-        ACL(permissions: .all, identity: Identity(scheme: "digest", id: "other:x")),
+        ACL(permissions: .all, identity: Identity(scheme: "digest", id: "other:hash")),
         ACL(permissions: .read, identity: Identity(scheme: "ip", id: "10.0.0.1")),
     ]
 
@@ -99,7 +99,10 @@ struct AnswerCheckerTests {
         let stat = Self.stat("/closed", 6)
         let near = [Identity(scheme: "ip", id: "10.0.0.1")]
         let ask = Operation.getACL("/closed")
-        #expect(judge(ask, .success(.acl(Self.closed, stat)), at: 6, identities: near) == nil)
+        var masked = Self.closed
+        masked[0].identity.id = "other:x"
+        #expect(judge(ask, .success(.acl(masked, stat)), at: 6, identities: near) == nil)
+        #expect(judge(ask, .success(.acl(Self.closed, stat)), at: 6, identities: near) != nil)
         #expect(judge(ask, .success(.acl(.open, stat)), at: 6, identities: near) != nil)
     }
 
@@ -144,6 +147,31 @@ struct AnswerCheckerTests {
             )
             #expect((failure == nil) == isRight)
         }
+    }
+
+    @Test(
+        arguments: [
+            (WatchEvent.Kind.created, "/a", 2, true), (.created, "/a", 3, false),
+            (.dataChanged, "/a", 4, true), (.dataChanged, "/a", 5, false),
+            (.childrenChanged, "/a", 5, true), (.childrenChanged, "/a", 4, false),
+            (.deleted, "/a/b", 5, true), (.deleted, "/a/b", 4, false),
+        ] as [(WatchEvent.Kind, ZnodePath, UInt32, Bool)]
+    )
+    func `an event tells what its transaction has done`(
+        kind: WatchEvent.Kind,
+        path: ZnodePath,
+        counter: UInt32,
+        isTrue: Bool
+    ) {
+        var checker = AnswerChecker(identities: [])
+        checker.saw(WatchEvent(kind: kind, path: path, zxid: Self.zxid(counter)))
+        let failure = checker.judge(
+            checker.question(.sync("/")),
+            .success(.synced("/")),
+            at: Self.zxid(6),
+            Self.model
+        )
+        #expect((failure == nil) == isTrue)
     }
 
     @Test(

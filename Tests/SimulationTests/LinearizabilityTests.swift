@@ -44,6 +44,13 @@ struct LinearizabilityTests {
         4 5 c1 s1 /k write 9 0 = version 1
         6 7 c2 s2 /k read = value 9 1
         """,
+        // A lost write that has taken effect before its session went on.
+        """
+        1 2 c1 s1 /k create 7 = created
+        3 8 c1 s1 /k write 8 any = lost
+        4 5 c2 s2 /k read = value 7 0
+        6 7 c2 s2 /k read = value 8 1
+        """,
         // The search has to take its first choice back.
         """
         1 9 c1 s1 /k create 7 = created
@@ -107,6 +114,13 @@ struct LinearizabilityTests {
         4 5 c1 s1 /k write 9 0 = version 1
         6 7 c2 s2 /k read = value 9 1
         8 9 c2 s2 /k read = value 8 2
+        """,
+        // A lost write takes effect after its session went on.
+        """
+        1 2 c1 s1 /k create 7 = created
+        3 5 c1 s1 /k write 8 any = lost
+        6 7 c2 s2 /k read = value 7 0
+        8 9 c2 s2 /k read = value 8 1
         """,
         // A value that nobody wrote.
         """

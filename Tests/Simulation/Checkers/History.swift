@@ -10,7 +10,7 @@
 ///
 /// | field | meaning |
 /// | --- | --- |
-/// | called, returned | nanoseconds of one clock for all clients; `-` for an answer that never came |
+/// | called, returned | nanoseconds of one clock for all clients; `-` for an answer that never came. Of a lost operation: when it has taken effect or never will, since its session went on over another connection |
 /// | session | the session in which it was sent; any word, another one for another session |
 /// | call | `create VALUE`, `write VALUE VERSION`, `delete VERSION`, `read`; `any` for version −1 |
 /// | outcome | `created`, `version N` of a write, `deleted`, `value VALUE VERSION` of a read, `no-node`, `node-exists`, `bad-version`, `lost` |

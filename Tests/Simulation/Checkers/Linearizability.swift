@@ -41,7 +41,7 @@ package struct Linearizability {
     }
 
     /// When each operation is over, if it is: its answer, or for a lost one the answer of the next
-    /// acknowledged write of its session.
+    /// acknowledged write of its session, or the moment that its client knows.
     private static func lostBounds(_ history: History) -> [Int64?] {
         struct Session: Hashable {
             var client: Int
@@ -53,7 +53,9 @@ package struct Linearizability {
             let operation = history.operations[index]
             let session = Session(client: operation.client, session: operation.session)
             if operation.outcome == .lost {
-                bounds[index] = next[session]
+                bounds[index] =
+                    next[session].map { min($0, operation.returned ?? $0) }
+                    ?? operation.returned
             } else {
                 bounds[index] = operation.returned
                 if operation.call != .read { next[session] = operation.returned }

@@ -329,6 +329,18 @@ extension ZnodeModel {
         return found
     }
 
+    /// Whether the transaction of this zxid has done what the event says.
+    package func tells(_ event: WatchEvent) -> Bool {
+        let before = znode(event.path, before: event.zxid)
+        let after = znode(event.path, at: event.zxid)
+        return switch event.kind {
+        case .created: before == nil && after != nil
+        case .deleted: before != nil && after == nil
+        case .dataChanged: before != nil && after?.stat.mzxid == event.zxid
+        case .childrenChanged: before != nil && after?.stat.pzxid == event.zxid
+        }
+    }
+
     private static func count<Element>(
         _ list: [Element],
         _ zxid: (Element) -> Zxid,

@@ -9,7 +9,7 @@ extension PlantedBug {
         + outsiderBugs
 
     package static func named(_ name: String) -> PlantedBug? {
-        all.first { $0.name == name }
+        (all + unseen).first { $0.name == name }
     }
 
     // MARK: The disk
@@ -27,7 +27,7 @@ extension PlantedBug {
             }
         },
         bug("no-fsync", "syncs neither files nor directories", seed: 2) { $0.ignoresSyncs = true },
-        bug("deaf-to-errors", "takes a failed write for done", seed: 1) { bug in
+        bug("deaf-to-errors", "takes a failed write for done", seed: 2) { bug in
             bug.answers = { result, state in
                 guard case .failed = result, let end = state.counts["appended"] else {
                     return [result]
@@ -97,13 +97,13 @@ extension PlantedBug {
     // MARK: Synchronization
 
     private static let synchronizationBugs = [
-        bug("skips-trunc", "keeps what TRUNC tells it to cut", seed: 10) { bug in
+        bug("skips-trunc", "keeps what TRUNC tells it to cut", seed: 2) { bug in
             bug.hears = { input, _ in
                 guard case .fromLeader(let id, .truncate(let zxid)) = input else { return [input] }
                 return [.fromLeader(id, .diff(zxid))]
             }
         },
-        bug("leader-keeps-tail", "answers a learner that is ahead with DIFF", seed: 10) { bug in
+        bug("leader-keeps-tail", "answers a learner that is ahead with DIFF", seed: 2) { bug in
             bug.does = { action, _ in
                 guard case .send(let id, .truncate(let zxid)) = action else { return [action] }
                 return [.send(id, .diff(zxid))]
