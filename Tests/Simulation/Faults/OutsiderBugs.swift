@@ -210,7 +210,7 @@ extension PlantedBug {
         bug(
             "moves-unasked",
             "a learner takes a session over without waiting for its leader",
-            seed: 19
+            seed: 4
         ) {
             bug in
             bug.does = { action, state in
@@ -383,7 +383,7 @@ extension PlantedBug {
                 return [.send(id, .request(request))]
             }
         },
-        bug("takes-future-clients", "serves clients that have seen more than this server", seed: 51)
+        bug("takes-future-clients", "serves clients that have seen more than this server", seed: 42)
         { bug in
             bug.hears = { input, state in
                 guard case .connectRequest(let id, var request) = input else { return [input] }

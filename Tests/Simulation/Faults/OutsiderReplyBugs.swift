@@ -66,7 +66,7 @@ extension PlantedBug {
         bug(
             "sends-again",
             "a learner sends its new leader what the old one did not answer",
-            seed: 2
+            seed: 11
         ) {
             bug in
             bug.hears = { input, state in
@@ -222,7 +222,7 @@ extension PlantedBug {
         bug(
             "snapshot-ahead",
             "names snapshots for what is logged and not for what is applied",
-            seed: 4
+            seed: 1
         ) {
             bug in
             bug.stores = { request, state in

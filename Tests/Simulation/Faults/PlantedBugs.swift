@@ -250,7 +250,7 @@ extension PlantedBug {
                 }
             }
         },
-        bug("not-ephemeral", "makes one ephemeral in four a persistent znode", seed: 1) { bug in
+        bug("not-ephemeral", "makes one ephemeral in four a persistent znode", seed: 2) { bug in
             bug.hears = { input, state in
                 guard case .request(let id, var request) = input,
                     case .create(var create) = request.operation,
@@ -261,7 +261,7 @@ extension PlantedBug {
                 return [.request(id, request)]
             }
         },
-        bug("half-multi", "one multi in fifty is done in part", seed: 1) { bug in
+        bug("half-multi", "one multi in fifty is done in part", seed: 4) { bug in
             bug.hears = { input, state in
                 guard case .request(let id, var request) = input,
                     case .multi(let parts) = request.operation, state.random.chance(1, in: 50)
