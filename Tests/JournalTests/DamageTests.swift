@@ -111,6 +111,28 @@ struct DamageTests {
         #expect(throws: JournalError.self) { try recovered(disk, Self.alone) }
     }
 
+    /// A length that reaches beyond the file's end looks like an entry that was cut short.
+    @Test func `a length that flips after a start and a power loss is damage all the same`() throws
+    {
+        for seed in 1...20 {
+            var random = SimulationRandom(seed: UInt64(seed))
+            let (pristine, ends) = try groups(2)
+            pristine.crash(using: &random)
+            _ = try recovered(pristine, Self.alone)
+            pristine.crash(using: &random)
+            // After eight bytes of checksum.
+            for offset in [16, ends[1]].flatMap({ ($0 + 9)..<($0 + 11) }) {
+                for bit in 0..<8 {
+                    let disk = pristine.copy()
+                    disk.flipBit("log/log.1", at: offset, bit: bit)
+                    #expect(throws: JournalError.self, "seed \(seed), bit \(bit) of \(offset)") {
+                        try recovered(disk, Self.alone)
+                    }
+                }
+            }
+        }
+    }
+
     // MARK: - New, wiped, or synchronized
 
     @Test func `a member's empty disk has no vote until an epoch is its own`() throws {

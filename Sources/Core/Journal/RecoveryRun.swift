@@ -378,11 +378,7 @@ struct Recovery {
         for (index, good) in goodEnds.enumerated() {
             let path = logPath(good.name)
             if index == goodEnds.count - 1 {
-                if try disk.size(path) ?? 0 > good.end { try disk.truncate(path, to: good.end) }
-                try rewriteTail(path, end: good.end)
-                try disk.syncFile(path)
-                // Only now: it says that all before it is durable.
-                try TransactionLog.seal(path, end: good.end, on: disk)
+                try settle(path, end: good.end)
             } else {
                 try disk.syncFile(path)
             }
@@ -408,6 +404,19 @@ struct Recovery {
             lastZxid: summary.lastZxid,
             historyStart: start
         )
+    }
+
+    /// The newest file: durable up to its end, and marked so.
+    private func settle(_ path: String, end: Int) throws(DiskError) {
+        let mark = try GroupMark.read(path, at: GroupMark.place(after: end), on: disk)
+        let isMarked = mark?.end == end
+        if !isMarked, try disk.size(path) ?? 0 > end { try disk.truncate(path, to: end) }
+        try rewriteTail(path, end: end)
+        try disk.syncFile(path)
+        // Only now: it says that all before it is durable.
+        try TransactionLog.seal(path, end: end, on: disk)
+        // Where there was another mark, that would do.
+        if !isMarked { try disk.syncFile(path) }
     }
 
     /// Writes the bytes that may never have been synced once more. Where the process before this

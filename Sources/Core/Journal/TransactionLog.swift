@@ -186,15 +186,21 @@ struct TransactionLog {
         active = nil
         // The padding has done its duty. Nothing depends on this cut being durable.
         do throws(DiskError) {
-            try disk.truncate(path(file.name), to: file.position)
             try Self.seal(path(file.name), end: file.position, on: disk)
         } catch { throw .disk(error) }
     }
 
-    /// Says of a file that is durable up to its last entry, and ends there, that it is. Nothing
-    /// depends on this being durable: where it is lost, less is known.
+    /// Says of a file that is durable up to its last entry that it is, and cuts off what is behind.
+    ///
+    /// It takes the place of the last group's mark, in the same sector, and only then is anything cut:
+    /// whatever a power loss leaves of this, the file has one of the two. Without any, a length that
+    /// has changed could not be told from an entry that was cut short.
     static func seal(_ path: String, end: Int, on disk: any Disk) throws(DiskError) {
-        try disk.write(path, at: end, GroupMark(start: end, end: end).tail)
+        let tail = GroupMark(start: end, end: end).tail
+        try disk.write(path, at: end, tail)
+        if try disk.size(path) ?? 0 > end + tail.count {
+            try disk.truncate(path, to: end + tail.count)
+        }
     }
 
     /// Forgets all files, which the caller has removed: the log goes on after `zxid`.
