@@ -24,10 +24,7 @@ struct Workload: Sendable {
     var random: SimulationRandom
     private(set) var acknowledgedCreates: [ZnodePath: [UInt8]] = [:]
     private(set) var creates = 0
-    private(set) var registerSent = 0
-    private(set) var registerAcknowledged = 0
-    /// What the present process was told of the register: a new one may read an older value.
-    private var registerFloor = 0
+    private(set) var own = OwnRegister()
     private(set) var increments = 0
     private(set) var lostIncrements = 0
     private(set) var acknowledged = 0
@@ -171,16 +168,16 @@ struct Workload: Sendable {
                 moment
             )
         case 2, 3:
-            registerSent += 1
+            let value = own.next()
             return submit(
-                .register(registerSent),
-                .setData(register, data: Self.bytes(registerSent), version: -1),
+                .register(value),
+                .setData(register, data: Self.bytes(value), version: -1),
                 moment
             )
         case 4, 5: return submit(.readCounter, .getData(Self.counter, watch: true), moment)
         case 6:
             return submit(
-                .readRegister(register, isOwn: true, atLeast: registerFloor),
+                .readRegister(register, isOwn: true, atLeast: own.floor),
                 .getData(register, watch: false),
                 moment
             )
@@ -322,8 +319,7 @@ struct Workload: Sendable {
             guard made == path else { return (nil, "\(path) was created as \(made)") }
             return (nil, see(path, stat.mzxid))
         case (.register(let value), .stat(let stat)):
-            registerAcknowledged = max(registerAcknowledged, value)
-            registerFloor = max(registerFloor, value)
+            own.wasAcknowledged(value)
             return (nil, see(register, stat.mzxid))
         case (.readCounter, .data(let data, let stat)):
             if let version = watchedVersion, stat.version > version {
@@ -355,7 +351,7 @@ struct Workload: Sendable {
         case (.readRegister(let path, let isOwn, let atLeast), .data(let data, let stat)):
             if let failure = see(path, stat.mzxid) { return (nil, failure) }
             guard let value = Self.value(data) else { return (nil, "\(path) is no number") }
-            if isOwn, value < atLeast {
+            if isOwn, !own.mayBeRead(value, floor: atLeast) {
                 return (
                     nil, "client \(number) read \(value) after its own \(atLeast) was answered"
                 )
@@ -395,6 +391,7 @@ struct Workload: Sendable {
         if code == .connectionLoss || code == .sessionExpired {
             lost += 1
             if case .increment = step { lostIncrements += 1 }
+            if case .register(let value) = step { own.wasLost(value) }
             if case .shared(let index) = step { lostShared.append(index) }
             return nil
         }
@@ -415,7 +412,7 @@ struct Workload: Sendable {
             return increments > 0 ? "the counter is gone" : nil
         case (.register, .noNode), (.readRegister, .noNode):
             prepared = 0
-            return registerAcknowledged > 0 ? "\(register) is gone" : nil
+            return own.acknowledged > 0 ? "\(register) is gone" : nil
         default: return "client \(number) got \(code) for \(step)"
         }
     }
@@ -434,6 +431,7 @@ struct Workload: Sendable {
 
     /// A new session: it has no watches, and its reads may start anywhere after what was seen.
     mutating func sessionRenewed() {
+        own.sessionLeft()
         watchedVersion = nil
         hasEphemeral = false
     }
@@ -442,6 +440,7 @@ struct Workload: Sendable {
     mutating func lostIsDecided(at moment: Moment) {
         for index in lostShared { history[index].returned = moment.nanoseconds }
         lostShared = []
+        own.lostIsDecided()
     }
 
     /// Another process goes on with the work, and has seen nothing.
@@ -450,10 +449,11 @@ struct Workload: Sendable {
         lostIncrements += pending.values.count {
             if case .increment = $0.step { true } else { false }
         }
+        for case .register(let value) in pending.values.map(\.step) { own.wasLost(value) }
         pending = [:]
         seen = [:]
         lastZxid = .zero
-        registerFloor = 0
+        own.processDied()
         lostShared = []
         errands.forget()
         sessionRenewed()

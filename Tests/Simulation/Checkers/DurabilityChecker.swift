@@ -8,11 +8,11 @@ extension World {
         where data(path, tree) != workload.acknowledgedCreates[path] {
             fail("\(path) was acknowledged and is not there")
         }
-        if workload.registerSent > 0, let value = Workload.value(data(workload.register, tree)) {
-            if value < workload.registerAcknowledged || value > workload.registerSent {
+        if workload.own.sent > 0, let value = Workload.value(data(workload.register, tree)) {
+            if !workload.own.mayRemain(value) {
                 fail(
                     "\(workload.register) is \(value); acknowledged"
-                        + " \(workload.registerAcknowledged), sent \(workload.registerSent)"
+                        + " \(workload.own.acknowledged), sent \(workload.own.sent)"
                 )
             }
         }
