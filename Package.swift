@@ -9,6 +9,9 @@ let settings: [SwiftSetting] =
         .strictMemorySafety(),
         .enableUpcomingFeature("MemberImportVisibility"),
         .enableUpcomingFeature("ExistentialAny"),
+        // The checks at run time cost several percent of every request. Builds for debugging have
+        // them, and what runs in those is the same code.
+        .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
     ]
     // Dependencies move, so what they deprecate stays a warning.
     + (Context.environment["ZKFS_WARNINGS_AS_ERRORS"] == nil

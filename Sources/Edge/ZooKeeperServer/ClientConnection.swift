@@ -1,5 +1,6 @@
 internal import Logging
 internal import NIOCore
+internal import Platform
 internal import Replication
 internal import ZooKeeperModel
 internal import ZooKeeperWire
@@ -16,7 +17,8 @@ final class ClientConnection: ChannelInboundHandler {
     let address: String
     /// `/ip:port`, as the four-letter words print it.
     let printedAddress: String
-    private unowned let runner: ReplicaRunner
+    /// Held strongly, since every request uses it; the runner lets go of a connection that has ended.
+    private let runner: ReplicaRunner
     private var context: ChannelHandlerContext?
     private var decoder: FrameDecoder
     private var phase = Phase.greeting([])
@@ -122,16 +124,20 @@ final class ClientConnection: ChannelInboundHandler {
 
     /// Hands complete frames to the replica while it takes them.
     private func decodeFrames() {
+        guard canTakeFrame else { return }
+        // All that one read brought has come now.
+        let now = SystemClock.read()
         do throws(WireError) {
             while canTakeFrame {
                 guard var frame = try decoder.next() else { return }
                 if case .connectRequest = phase {
                     phase = .connecting
                     runner.receive(
-                        .connectRequest(id, try ConnectCodec.decodeRequest(&frame))
+                        .connectRequest(id, try ConnectCodec.decodeRequest(&frame)),
+                        at: now
                     )
                 } else {
-                    runner.receive(.request(id, try RequestCodec.decode(&frame)))
+                    runner.receive(.request(id, try RequestCodec.decode(&frame)), at: now)
                 }
             }
         } catch {
@@ -191,18 +197,17 @@ final class ClientConnection: ChannelInboundHandler {
     func send(_ reply: Reply) {
         let start = output.bytes.count
         ReplyCodec.encode(reply, into: &output)
-        let size = output.bytes.count - start - 4
-        runner.figures.responded(bytes: size)
-        if reply.xid != Request.pingXid { runner.figures.responseBytes += Int64(size) }
+        runner.figures.replied(
+            bytes: output.bytes.count - start - 4,
+            isPing: reply.xid == Request.pingXid
+        )
         markDirty()
     }
 
     func send(_ event: WatchEvent) {
         let start = output.bytes.count
         ReplyCodec.encode(event, into: &output)
-        let size = output.bytes.count - start - 4
-        runner.figures.responded(bytes: size)
-        runner.figures.watchBytes += Int64(size)
+        runner.figures.notified(bytes: output.bytes.count - start - 4)
         markDirty()
     }
 

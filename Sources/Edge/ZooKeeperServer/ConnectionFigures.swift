@@ -20,7 +20,17 @@ struct ConnectionFigures: Sendable {
     var sessionlessExpired: Int64 = 0
     var droppedByClients: Int64 = 0
 
-    mutating func responded(bytes: Int) {
+    mutating func replied(bytes: Int, isPing: Bool) {
+        responded(bytes: bytes)
+        if !isPing { responseBytes += Int64(bytes) }
+    }
+
+    mutating func notified(bytes: Int) {
+        responded(bytes: bytes)
+        watchBytes += Int64(bytes)
+    }
+
+    private mutating func responded(bytes: Int) {
         if var sizes = responseSizes {
             sizes.last = bytes
             sizes.minimum = min(sizes.minimum, bytes)

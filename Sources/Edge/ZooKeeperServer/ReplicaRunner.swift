@@ -19,6 +19,8 @@ final class ReplicaRunner {
     private let disk: DiskThread
     let started: Instant
     var replica: Replica
+    /// The newest reading that the replica was given.
+    private var latest: ClockReading
     private var actions: [ReplicaAction] = []
     private var isPerforming = false
 
@@ -27,6 +29,8 @@ final class ReplicaRunner {
     /// ZooKeeper's default.
     var traceMask: Int64 = 306
     private var dirty: [ClientConnection] = []
+    /// Where the last reply went, while that connection is there.
+    private var lastReplied: ClientConnection?
 
     /// Nil for a server alone.
     private var peers: PeerPorts?
@@ -70,6 +74,7 @@ final class ReplicaRunner {
         let now = SystemClock.read()
         var random = SystemRandom()
         started = now.instant
+        latest = now
         replica = Replica(
             configuration: configuration.replica(now: now, randomSeed: random.next()),
             recovered: recovered,
@@ -77,9 +82,7 @@ final class ReplicaRunner {
             now: now
         )
         guard configuration.ensemble.isEnsemble else { return }
-        peers = PeerPorts(configuration: configuration, loop: loop, runner: self) { [weak self] in
-            self?.halt($0)
-        }
+        peers = PeerPorts(configuration: configuration, loop: loop, runner: self)
     }
 
     func start() {
@@ -98,9 +101,14 @@ final class ReplicaRunner {
 
     // MARK: Inputs
 
-    func receive(_ input: ReplicaInput) {
+    func receive(_ input: ReplicaInput) { receive(input, at: SystemClock.read()) }
+
+    /// Time does not go back for the replica, though an input can lead to another, with a newer
+    /// reading, before the next one of an older.
+    func receive(_ input: ReplicaInput, at now: ClockReading) {
         guard !isHalted else { return }
-        replica.handle(input, at: SystemClock.read(), actions: &actions)
+        if now.instant > latest.instant { latest = now }
+        replica.handle(input, at: latest, actions: &actions)
         perform()
     }
 
@@ -110,6 +118,7 @@ final class ReplicaRunner {
     }
 
     func connectionClosed(_ connection: ClientConnection) {
+        if lastReplied === connection { lastReplied = nil }
         guard connections.removeValue(forKey: connection.id) != nil else { return }
         receive(.clientDisconnected(connection.id))
         finishTurn()
@@ -179,7 +188,7 @@ final class ReplicaRunner {
 
     private func perform(_ action: ReplicaAction) {
         switch action {
-        case .reply(let id, let reply): connections[id]?.send(reply)
+        case .reply(let id, let reply): connection(id)?.send(reply)
         case .event(let id, let event): connections[id]?.send(event)
         case .connectResponse(let id, let response): connections[id]?.send(response)
         case .closeClient(let id, let reason): connections[id]?.close(reason)
@@ -203,6 +212,13 @@ final class ReplicaRunner {
         }
     }
 
+    /// Most replies go where the one before went.
+    private func connection(_ id: ConnectionID) -> ClientConnection? {
+        if let lastReplied, lastReplied.id == id { return lastReplied }
+        lastReplied = connections[id]
+        return lastReplied
+    }
+
     private func log(_ level: LogLevel, _ message: String) {
         switch level {
         case .debug: logger.debug("\(message)")
@@ -212,7 +228,7 @@ final class ReplicaRunner {
         }
     }
 
-    private func halt(_ reason: String) {
+    func halt(_ reason: String) {
         guard !isHalted else { return }
         isHalted = true
         logger.critical("stopping: \(reason)")

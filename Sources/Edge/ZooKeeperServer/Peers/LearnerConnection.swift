@@ -19,7 +19,8 @@ final class LearnerConnection: ChannelInboundHandler {
 
     let id: ConnectionID
     let peer: Peer
-    private unowned let port: QuorumPort
+    /// Lets go of a connection that has ended.
+    private let port: QuorumPort
     private var decoder: LearnerStreamDecoder
     private var context: ChannelHandlerContext?
     private var output = JuteWriter()

@@ -11,13 +11,7 @@ final class PeerPorts {
     private let listensOnAllAddresses: Bool
     private let listeners: Listeners
 
-    /// `onFailure` is told when a port cannot be opened after all attempts.
-    init(
-        configuration: ServerConfiguration,
-        loop: any EventLoop,
-        runner: ReplicaRunner,
-        onFailure: @escaping (String) -> Void
-    ) {
+    init(configuration: ServerConfiguration, loop: any EventLoop, runner: ReplicaRunner) {
         lines = configuration.ensemble
         listensOnAllAddresses = configuration.listensOnAllAddresses
         func socket(unreceivedLimit: Duration) -> PeerSocket {
@@ -42,7 +36,8 @@ final class PeerPorts {
         listeners = Listeners(loop: loop, attempts: configuration.portBindAttempts)
         let logger = runner.logger
         listeners.onRetry = { logger.warning("\($0)") }
-        listeners.onFailure = onFailure
+        // Not `weak`: each use of an object with a weak reference to it costs twice as much.
+        listeners.onFailure = { [unowned runner] in runner.halt($0) }
     }
 
     func start() {
