@@ -100,6 +100,22 @@ struct Client: Sendable {
         queue.removeAll()
     }
 
+    /// Takes the first request off the queue where it is a write on its way.
+    mutating func takeFirstIfWrite() -> (request: QueuedRequest, shape: ReplyShape)? {
+        guard let first = queue.first, case .write(let shape) = first.work else { return nil }
+        queue.removeFirst()
+        writesUnderWay -= 1
+        return (first, shape)
+    }
+
+    /// The write that is on its way for longest.
+    var firstWrite: (index: Int, shape: ReplyShape)? {
+        for index in queue.indices {
+            if case .write(let shape) = queue[index].work { return (index, shape) }
+        }
+        return nil
+    }
+
     /// Changes what a queued request waits for.
     mutating func replace(at index: Int, by work: QueuedRequest.Work) {
         count(queue[index].work, -1)

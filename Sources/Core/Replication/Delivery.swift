@@ -10,8 +10,8 @@ extension Replica {
         sendDueAnswers(&actions)
         let transaction: Transaction
         var origin: ConnectionID?
-        if let first = prepared.first, first.transaction.zxid == proposal.zxid {
-            prepared.removeFirst()
+        if !prepared.isEmpty, prepared[0].transaction.zxid == proposal.zxid {
+            let first = prepared.removeFirst()
             transaction = first.transaction
             origin = first.connection
         } else {
@@ -97,24 +97,31 @@ extension Replica {
                 &actions
             )
         }
-        var index = clients[slot].queue.startIndex
-        while index < clients[slot].queue.endIndex {
-            if case .write(let shape) = clients[slot].queue[index].work {
-                let ending: QueuedRequest.Ending =
-                    if case .closeSession = transaction.body { .closes } else { .stays }
-                var response = Self.response(to: result, as: shape)
-                // Apache's leader knows no better of a session that is alive here.
-                if case .failure(.sessionExpired) = response,
-                    locals.contains(clients[slot].session)
-                {
-                    response = .failure(.ephemeralOnLocalSession)
-                }
-                clients[slot].replace(at: index, by: .finished(response, ending))
-                break
-            }
-            index += 1
+        let ending: QueuedRequest.Ending =
+            if case .closeSession = transaction.body { .closes } else { .stays }
+        // Mostly it stands first, and need not be put back to wait for its turn.
+        if let (request, shape) = clients[slot].takeFirstIfWrite() {
+            outstanding -= 1
+            answer(request, response(to: result, as: shape, at: slot), ending, at: slot, &actions)
+            if ending == .closes { return }
+        } else if let (index, shape) = clients[slot].firstWrite {
+            let response = response(to: result, as: shape, at: slot)
+            clients[slot].replace(at: index, by: .finished(response, ending))
         }
         advance(slot, &actions)
+    }
+
+    private func response(
+        to result: ApplyResult,
+        as shape: ReplyShape,
+        at slot: Int
+    ) -> Result<Response, ErrorCode> {
+        let response = Self.response(to: result, as: shape)
+        // Apache's leader knows no better of a session that is alive here.
+        if case .failure(.sessionExpired) = response, locals.contains(clients[slot].session) {
+            return .failure(.ephemeralOnLocalSession)
+        }
+        return response
     }
 
     private mutating func sessionChanged(

@@ -91,9 +91,11 @@ struct OutstandingChanges: Sendable {
 
     /// The tree has caught up with this proposal.
     mutating func applied(upTo zxid: Zxid) {
-        while let entry = entries.first, entry.zxid <= zxid {
-            entries.removeFirst()
-            if let znode = znodes[entry.path], znode.zxid <= zxid { znodes[entry.path] = nil }
+        while !entries.isEmpty, entries[0].zxid <= zxid {
+            let entry = entries.removeFirst()
+            if let index = znodes.index(forKey: entry.path), znodes.values[index].zxid <= zxid {
+                znodes.remove(at: index)
+            }
             guard let session = entry.session else { continue }
             _ = ephemeralPaths[session]?.popFirst()
             if ephemeralPaths[session]?.isEmpty == true { ephemeralPaths[session] = nil }

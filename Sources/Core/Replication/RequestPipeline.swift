@@ -198,18 +198,30 @@ extension Replica {
             clients[slot].queue.removeFirst()
             clients[slot].count(head.work, -1)
             outstanding -= 1
-            reply(
-                at: slot,
-                xid: head.xid,
-                head.code,
-                result,
-                ending,
-                arrived: head.arrived,
-                &actions
-            )
-            if ending == .closes {
-                return closeClient(at: slot, reason: Self.closing(after: result), &actions)
-            }
+            answer(head, result, ending, at: slot, &actions)
+            if ending == .closes { return }
+        }
+    }
+
+    /// Answers a request that has left the queue.
+    mutating func answer(
+        _ request: QueuedRequest,
+        _ result: Result<Response, ErrorCode>,
+        _ ending: QueuedRequest.Ending,
+        at slot: Int,
+        _ actions: inout [ReplicaAction]
+    ) {
+        reply(
+            at: slot,
+            xid: request.xid,
+            request.code,
+            result,
+            ending,
+            arrived: request.arrived,
+            &actions
+        )
+        if ending == .closes {
+            closeClient(at: slot, reason: Self.closing(after: result), &actions)
         }
     }
 

@@ -106,6 +106,8 @@ struct ZnodeRecord: Sendable {
         self.contentState = contentState
     }
 
+    /// Inlined, or the whole record is copied for it.
+    @inline(__always)
     var stat: PersistedStat {
         PersistedStat(
             czxid: czxid,
