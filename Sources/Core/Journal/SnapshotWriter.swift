@@ -6,8 +6,9 @@ internal import ZooKeeperWire
 struct SnapshotWriter {
     /// Smaller slices are gathered into one write.
     private static let writeBytes = 1 << 20
-    /// Synced from time to time, so that the last sync does not hold up the log's for long.
-    private static let syncBytes = 32 << 20
+    /// Synced so often because the log waits meanwhile: its next sync, and all clients with it, for
+    /// as long as the disk takes to write this much.
+    private static let syncBytes = 2 << 20
 
     let zxid: Zxid
     /// The tree came from the leader: it replaces log and snapshots.
