@@ -19,7 +19,7 @@ extension PlantedBug {
         bug(
             "counts-observer",
             "takes an observer's acknowledgement of NEWLEADER for a voter's",
-            seed: 1
+            seed: 9
         ) {
             bug in
             bug.hears = { input, state in
@@ -210,7 +210,7 @@ extension PlantedBug {
         bug(
             "moves-unasked",
             "a learner takes a session over without waiting for its leader",
-            seed: 4
+            seed: 31
         ) {
             bug in
             bug.does = { action, state in
@@ -292,7 +292,7 @@ extension PlantedBug {
         bug(
             "hasty-expiry",
             "a leader ends learners' sessions after two thirds of their time",
-            seed: 1
+            seed: 4
         ) {
             bug in
             bug.hears = { input, state in
@@ -383,7 +383,7 @@ extension PlantedBug {
                 return [.send(id, .request(request))]
             }
         },
-        bug("takes-future-clients", "serves clients that have seen more than this server", seed: 42)
+        bug("takes-future-clients", "serves clients that have seen more than this server", seed: 61)
         { bug in
             bug.hears = { input, state in
                 guard case .connectRequest(let id, var request) = input else { return [input] }

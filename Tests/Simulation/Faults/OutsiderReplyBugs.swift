@@ -66,7 +66,7 @@ extension PlantedBug {
         bug(
             "sends-again",
             "a learner sends its new leader what the old one did not answer",
-            seed: 11
+            seed: 6
         ) {
             bug in
             bug.hears = { input, state in
@@ -210,7 +210,7 @@ extension PlantedBug {
                 }
             }
         },
-        bug("snapshot-without-acls", "writes every access control list as open to all", seed: 4) {
+        bug("snapshot-without-acls", "writes every access control list as open to all", seed: 1) {
             bug in
             bug.stores = { request, state in
                 changingLists(in: request, &state) { sessions, acls in
@@ -222,7 +222,7 @@ extension PlantedBug {
         bug(
             "snapshot-ahead",
             "names snapshots for what is logged and not for what is applied",
-            seed: 1
+            seed: 4
         ) {
             bug in
             bug.stores = { request, state in

@@ -27,7 +27,7 @@ extension PlantedBug {
             }
         },
         bug("no-fsync", "syncs neither files nor directories", seed: 2) { $0.ignoresSyncs = true },
-        bug("deaf-to-errors", "takes a failed write for done", seed: 2) { bug in
+        bug("deaf-to-errors", "takes a failed write for done", seed: 3) { bug in
             bug.answers = { result, state in
                 guard case .failed = result, let end = state.counts["appended"] else {
                     return [result]
@@ -128,7 +128,7 @@ extension PlantedBug {
                 return [request]
             }
         },
-        bug("lossy-snapshot", "leaves a byte of a leader's snapshot wrong", seed: 2) { bug in
+        bug("lossy-snapshot", "leaves a byte of a leader's snapshot wrong", seed: 1) { bug in
             bug.does = { action, state in
                 guard case .send(let id, .snapshotSlice(var bytes)) = action, bytes.count > 2000
                 else { return [action] }
