@@ -40,7 +40,8 @@ func edge(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 }
 
 /// With Swift's own libraries inside: calls to the runtime are direct ones, a server takes two MiB
-/// less, and the program runs on machines without Swift.
+/// less, and the program runs on machines without Swift. Not for what tests depend on: such
+/// settings would count for the tests' own program, too.
 let selfContained: [LinkerSetting] =
     [.unsafeFlags(["-static-stdlib", "-use-ld=lld"], .when(configuration: .release))]
     + ["FoundationEssentials", "_FoundationCShims", "_FoundationCollections"].map {
@@ -206,8 +207,7 @@ if !coreOnly {
                 "Fuse", "ZnodeFS", "ZooKeeperClient", "ZooKeeperServer", "Platform",
                 "ClientCore", "ZooKeeperModel", arguments, log,
                 .product(name: "Crypto", package: "swift-crypto"),
-            ] + nio,
-            linkerSettings: selfContained
+            ] + nio
         ),
         tests(
             "PlatformTests",

@@ -51,6 +51,19 @@ struct JournalTests {
         #expect(disk.syncCount - syncs == 4)
     }
 
+    /// The log waits for each of them.
+    @Test func `a snapshot is synced in small pieces`() throws {
+        let journal = try journal()
+        _ = journal.perform(.append(proposals(1...1)))
+        try journal.beginSnapshot(zxid: zxid(1))
+        let begun = disk.syncCount
+        for _ in 0..<96 {
+            try journal.writeSnapshotSlice([UInt8](repeating: 7, count: 128 << 10))
+        }
+        // Twelve MiB by then, of which two wait at most.
+        #expect(disk.syncCount - begun >= 5)
+    }
+
     @Test func `the log is read in pages that fit together`() throws {
         let journal = try journal()
         for start in stride(from: UInt32(1), to: 60, by: 20) {
