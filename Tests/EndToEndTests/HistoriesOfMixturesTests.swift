@@ -127,6 +127,49 @@ struct HistoriesOfMixturesTests {
         }
     }
 
+    // MARK: A history that nobody else has
+
+    /// The leader logs a write while the others are stopped, and dies with it; what it had sent them
+    /// dies with them. Those of the other kind elect one of theirs, and the old leader must give the
+    /// write up: by TRUNC, for its history and theirs part in the middle of its log.
+    @Test(arguments: [ServerProcess.Kind.apache, .ours])
+    func `a write that the old leader alone has logged is cut off by a leader of the other kind`(
+        old: ServerProcess.Kind
+    ) throws {
+        let workspace = try Workspace()
+        defer { workspace.tearDown() }
+        let others: ServerProcess.Kind = old == .ours ? .apache : .ours
+        let ensemble = try Ensemble([old, others, others], in: workspace)
+        ensemble.makeLead(0)
+        ensemble.write("/kept", through: ensemble.members)
+        let client = try RawClient.connected(to: ensemble.members[0].port)
+        for follower in ensemble.members[1...] { follower.child.signal(SIGSTOP) }
+        #expect(client.send(RawRequest.create("/lost-for-good").frame(xid: client.nextXid())))
+        eventually("the leader has logged it", limit: 20) {
+            ensemble.members[0].hasLogged("/lost-for-good")
+        }
+        for member in ensemble.members { member.kill() }
+        for follower in ensemble.members[1...] {
+            #expect(!follower.hasLogged("/lost-for-good"), "it had been read already")
+            try follower.launchAgain()
+        }
+        eventually("one of the others leads", limit: 60) { (ensemble.leader ?? 0) > 0 }
+        ensemble.write("/after", through: Array(ensemble.members[1...]))
+        try ensemble.members[0].launchAgain()
+        ensemble.waitUntilServing()
+        ensemble.expectAlike()
+        // From its own disk, too.
+        ensemble.members[0].kill()
+        try ensemble.members[0].launchAgain()
+        ensemble.waitUntilServing()
+        ensemble.expectAlike()
+        let reader = try RawClient.connected(to: ensemble.members[0].port)
+        #expect(reader.ask(.sync("/"))?.error == 0)
+        #expect(reader.ask(.exists("/lost-for-good"))?.error == -101)
+        #expect(reader.ask(.exists("/kept"))?.error == 0)
+        #expect(reader.ask(.exists("/after"))?.error == 0)
+    }
+
     // MARK: Transactions and configuration
 
     /// Apache's members here believe in reconfiguration, ours do not know it; each sends its text of
@@ -234,6 +277,18 @@ extension Ensemble {
                 "\(member.kind): \(figures)",
                 sourceLocation: sourceLocation
             )
+        }
+    }
+}
+
+extension ServerProcess {
+    /// Whether a log of it holds this text.
+    fileprivate func hasLogged(_ text: String) -> Bool {
+        let directory = dataDirectory + "/version-2"
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        return names.filter { $0.hasPrefix("log.") }.contains { name in
+            FileManager.default.contents(atPath: directory + "/" + name)?
+                .range(of: Data(text.utf8)) != nil
         }
     }
 }
