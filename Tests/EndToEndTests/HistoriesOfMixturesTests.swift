@@ -143,7 +143,10 @@ struct HistoriesOfMixturesTests {
         ensemble.makeLead(0)
         ensemble.write("/kept", through: ensemble.members)
         let client = try RawClient.connected(to: ensemble.members[0].port)
-        for follower in ensemble.members[1...] { follower.child.signal(SIGSTOP) }
+        for follower in ensemble.members[1...] {
+            follower.child.signal(SIGSTOP)
+            eventually("it stands still", limit: 20) { follower.child.isStopped }
+        }
         #expect(client.send(RawRequest.create("/lost-for-good").frame(xid: client.nextXid())))
         eventually("the leader has logged it", limit: 20) {
             ensemble.members[0].hasLogged("/lost-for-good")
@@ -154,9 +157,13 @@ struct HistoriesOfMixturesTests {
             try follower.launchAgain()
         }
         eventually("one of the others leads", limit: 60) { (ensemble.leader ?? 0) > 0 }
-        ensemble.write("/after", through: Array(ensemble.members[1...]))
+        // Apache's leader sends its whole tree once it has something of its own epoch, ours does not.
+        if others == .ours {
+            ensemble.write("/after", through: Array(ensemble.members[1...]))
+        }
         try ensemble.members[0].launchAgain()
         ensemble.waitUntilServing()
+        ensemble.write("/after", through: Array(ensemble.members[1...]))
         ensemble.expectAlike()
         // From its own disk, too.
         ensemble.members[0].kill()
@@ -278,6 +285,20 @@ extension Ensemble {
                 sourceLocation: sourceLocation
             )
         }
+    }
+}
+
+extension ChildProcess {
+    /// Every thread of it: the last to hear of a SIGSTOP may read from a socket until then.
+    fileprivate var isStopped: Bool {
+        let tasks = "/proc/\(process.processIdentifier)/task"
+        let threads = (try? FileManager.default.contentsOfDirectory(atPath: tasks)) ?? []
+        return !threads.isEmpty
+            && threads.allSatisfy { thread in
+                let file = "\(tasks)/\(thread)/status"
+                let status = try? String(contentsOfFile: file, encoding: .utf8)
+                return status?.contains("State:\tT") ?? false
+            }
     }
 }
 
