@@ -149,6 +149,66 @@ struct HistoriesOfElectionTests: ZabPhaseTesting {
         }
     }
 
+    /// ZOOKEEPER-3109: a voter changed its mind, and the one it had elected waited for it until
+    /// initLimit. Nobody had a leader meanwhile.
+    @Test func `an elected leader does not wait for voters that look again`() {
+        var elected = ZabBench(me: 3)
+        elected.feed(
+            .electionConnected(Self.id(1)),
+            .electionConnected(Self.id(2)),
+            .start,
+            .notification(from: Self.id(1), elected.vote(3, .zero, epoch: 0)),
+            .notification(from: Self.id(2), elected.vote(3, .zero, epoch: 0))
+        )
+        #expect(elected.peer.role == .preparing)
+        let again = { Self.notice(.looking, $0, .zero, round: 2, epoch: 0) }
+        // One of them is enough, as long as the other may come.
+        var bench = elected
+        bench.feed(.notification(from: Self.id(1), again(1)))
+        #expect(bench.peer.role == .preparing)
+        bench.feed(.notification(from: Self.id(2), again(2)))
+        #expect(bench.peer.role == .looking)
+        // The other cannot be heard.
+        bench = elected
+        bench.feed(.notification(from: Self.id(1), again(1)))
+        #expect(bench.peer.role == .preparing)
+        bench.feed(.electionDisconnected(Self.id(2)))
+        #expect(bench.peer.role == .looking)
+        // It started anew: its rounds did too.
+        bench = elected
+        bench.feed(
+            .electionDisconnected(Self.id(2)),
+            .notification(from: Self.id(1), Self.notice(.looking, 1, .zero, round: 1, epoch: 0))
+        )
+        #expect(bench.peer.role == .looking)
+    }
+
+    @Test func `an elected leader waits for voters that repeat their votes, or come after all`() {
+        var elected = ZabBench(me: 3)
+        let vote = elected.vote(3, .zero, epoch: 0)
+        elected.feed(
+            .electionConnected(Self.id(1)),
+            .start,
+            .notification(from: Self.id(1), vote)
+        )
+        #expect(elected.peer.role == .preparing)
+        elected.feed(.notification(from: Self.id(1), vote))
+        #expect(elected.peer.role == .preparing)
+        // It told another vote, came, and what it told is read only then.
+        let info = LearnerInfo(server: Self.id(1), isObserver: false, acceptedEpoch: 0)
+        elected.feed(
+            .learnerConnected(Self.link),
+            .fromLearner(Self.link, .learnerInfo(info)),
+            .notification(
+                from: Self.id(1),
+                Self.notice(.looking, 1, .zero, round: 2, epoch: 0)
+            )
+        )
+        #expect(elected.peer.role == .preparing)
+        elected.feed(.learnerDisconnected(Self.link))
+        #expect(elected.peer.role == .looking)
+    }
+
     /// ZOOKEEPER-880, 1419: five servers, some of which came and went, never agreed.
     @Test func `five servers elect although two of them come and go meanwhile`() {
         for seed in 0..<UInt64(10) {

@@ -80,6 +80,8 @@ struct Leadership: Sendable {
     var strangers: [(voter: ServerID, ensemble: Int64)] = []
     /// Few, in order of connection.
     var learners: [Learner] = []
+    /// Before broadcasting: see Deserters.swift.
+    var deserters: [ServerID] = []
     var lastProposed = Zxid.zero
     /// When the present stage before broadcasting has taken too long.
     private var stageDeadline: Instant
@@ -157,6 +159,7 @@ struct Leadership: Sendable {
         learners[index].stage = .introduced
         learners[index].server = info.server
         learners[index].isObserver = info.isObserver
+        deserters.removeAll { $0 == info.server }
         learners[index].isVoter = !info.isObserver && ledger.quorum.contains(info.server)
         learners[index].ensemble = info.ensemble
         let connection = learners[index].connection
@@ -309,6 +312,7 @@ struct Leadership: Sendable {
         stageDeadline = now + ledger.configuration.initTimeout
         // Before broadcasting the stage's deadline bounds everything.
         guard next == .broadcasting else { return }
+        deserters = []
         let deadline = now + ledger.configuration.learnerPatience
         for index in learners.indices { learners[index].deadline = deadline }
     }

@@ -253,6 +253,7 @@ package struct ZabPeer: Sendable {
             leadership.connected(connection, ledger: ledger, now: now)
         case .learnerDisconnected(let connection):
             leadership.disconnected(connection, &actions)
+            leadership.leaveIfDeserted(ledger)
         case .wake:
             leadership.wake(wasAway: wasAway, ledger: ledger, now: now, actions: &actions)
         case .confirmLeadership(let ticket):
@@ -286,11 +287,18 @@ package struct ZabPeer: Sendable {
             leadership.drained(connection, ledger: &ledger, now: now, actions: &actions)
         case .notification(let sender, let notification):
             answer(sender, notification, .leading, &actions)
+            guard notification.state == .looking, let standing else { break }
+            let isSupport =
+                notification.electionEpoch == standing.round
+                && notification.leader == standing.vote.leader
+            leadership.told(by: sender, isSupport: isSupport, ledger: ledger)
+        case .electionDisconnected:
+            leadership.leaveIfDeserted(ledger)
         case .leaderConnected(let connection):
             actions.append(.close(connection, reason: "not asked for"))
         case .truncated, .snapshotInstalled, .installRefused, .truncationRefused:
             preconditionFailure("the database was rebuilt under a leader")
-        case .start, .electionConnected, .electionDisconnected, .fromLeader, .leaderDisconnected:
+        case .start, .electionConnected, .fromLeader, .leaderDisconnected:
             break
         }
         if let failure = leadership.failure {
