@@ -116,7 +116,7 @@ extension PlantedBug {
                 return [action]
             }
         },
-        bug("phantom-pings", "a leader takes a PING for answered when it is sent") {
+        bug("phantom-pings", "a leader takes a PING for answered when it is sent", seed: 112) {
             bug in
             bug.hears = { input, state in
                 guard case .fromLearner(let id, .ping) = input else { return [input] }
@@ -174,7 +174,8 @@ extension PlantedBug {
                 return [.reply(id, reply)]
             }
         },
-        bug("sync-overtakes", "a learner handles SYNC before COMMITs that came before it") { bug in
+        bug("sync-overtakes", "a learner handles SYNC before COMMITs that came before it", seed: 2) {
+            bug in
             bug.hears = { input, state in
                 switch input {
                 case .fromLeader(_, .commit)
@@ -185,7 +186,7 @@ extension PlantedBug {
                     defer { state.keptInputs = [] }
                     if !state.keptInputs.isEmpty { state.strike() }
                     return [input] + state.keptInputs
-                case .fromLeader(_, .proposal), .storage, .request:
+                case .fromLeader(_, .proposal), .fromLeader(_, .ping), .storage, .request:
                     return [input]
                 default:
                     defer { state.keptInputs = [] }
