@@ -9,7 +9,9 @@ struct SimulationTests {
         /// Unoptimized a seed takes seconds, and too few of them meet every fault in every phase.
         private static let slice = ["--seeds", "1-6"]
     #else
-        private static let slice = ["--seeds", "1-300", "--require-coverage"]
+        /// The rarest of the required cells is struck about four times in 300 seeds: with fewer, a
+        /// change of the machines leaves one of them empty by chance.
+        private static let slice = ["--seeds", "1-400", "--require-coverage"]
     #endif
 
     @Test func `every seed of the slice keeps every promise and no required cell is empty`() throws

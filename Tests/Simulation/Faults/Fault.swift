@@ -67,7 +67,7 @@ package struct FaultCoverage: Sendable {
         }
     }
 
-    /// Cells that no slice of 300 seeds may leave empty.
+    /// Cells that no slice of 400 seeds may leave empty.
     ///
     /// A voter's disk may lose what it promised only while all others hold it too. That rules out
     /// who is cutting its log, or leads with proposals that nobody else may hold, and leaves little of

@@ -174,7 +174,8 @@ extension PlantedBug {
                 return [.reply(id, reply)]
             }
         },
-        bug("sync-overtakes", "a learner handles SYNC before COMMITs that came before it", seed: 2) {
+        bug("sync-overtakes", "a learner handles SYNC before COMMITs that came before it", seed: 2)
+        {
             bug in
             bug.hears = { input, state in
                 switch input {
