@@ -20,7 +20,8 @@ struct QuickstartTests {
         defer { workspace.tearDown() }
         let bin = URL(fileURLWithPath: try Workspace.program("zkserver"))
             .deletingLastPathComponent().path
-        let directory = workspace.path("state")
+        // In zoo.cfg a backslash escapes, in a list of options a comma parts.
+        let directory = workspace.path("st\\ate, 1")
         let mountPoint = workspace.path("zk")
         workspace.adoptMount(mountPoint)
         func quickstart(_ arguments: String...) -> CommandResult {
@@ -41,7 +42,7 @@ struct QuickstartTests {
             #expect(!pasted.output.isEmpty, "\(line)")
         }
         // One of the three goes, and nobody notices; run again, it comes back, and no harm is done.
-        #expect(shell("kill -9 $(cat \(directory)/2/zkserver.pid)").status == 0)
+        #expect(shell("kill -9 $(cat '\(directory)/2/zkserver.pid')").status == 0)
         #expect(shell("cat \(mountPoint)/app.conf").output == "host=db2\n")
         let again = quickstart(directory, mountPoint)
         #expect(again.status == 0, "\(again.output)\(again.errors)")
