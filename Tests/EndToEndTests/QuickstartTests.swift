@@ -47,6 +47,11 @@ struct QuickstartTests {
         let again = quickstart(directory, mountPoint)
         #expect(again.status == 0, "\(again.output)\(again.errors)")
         #expect(shell("cat \(mountPoint)/app.conf").output == "host=db2\n")
+        // The place is taken, which is said before three more servers are started.
+        let other = quickstart(workspace.path("other"), mountPoint)
+        #expect(other.status == 1)
+        #expect(other.errors.contains("something else is mounted at"), "\(other.errors)")
+        #expect(shell("test ! -e \(workspace.path("other"))/1").status == 0)
         let stopped = quickstart("stop", directory)
         #expect(stopped.status == 0, "\(stopped.output)\(stopped.errors)")
         #expect(run(["mountpoint", "-q", mountPoint]).status != 0)
@@ -55,5 +60,53 @@ struct QuickstartTests {
         #expect(shell("cat \(mountPoint)/app.conf").output == "host=db2\n")
         #expect(shell("test ! -e \(mountPoint)/election/leader").status == 0)
         #expect(quickstart("stop", directory).status == 0)
+    }
+
+    @Test(
+        arguments: [
+            ("full", "full", "would hide the data in"),
+            ("full/inside", "full", "would hide the data in"),
+            ("full", ".", "would hide the data in"),
+            ("full", "full/2/data", "is a server's own"),
+        ]
+    )
+    func `a mount over the data is refused, and nothing is made`(
+        directory: String,
+        mountPoint: String,
+        reason: String
+    ) throws {
+        let workspace = try Workspace()
+        defer { workspace.tearDown() }
+        let bin = URL(fileURLWithPath: try Workspace.program("zkserver"))
+            .deletingLastPathComponent().path
+        let refused = run(
+            ["bash", "-c", "cd \(workspace.directory.path) && \"$@\"", "bash"]
+                + [Self.script, directory, mountPoint],
+            environment: ["ZKFS_BIN": bin]
+        )
+        #expect(refused.status == 1)
+        #expect(refused.errors.contains(reason), "\(refused.errors)")
+        #expect(shell("test ! -e \(workspace.path("full"))").status == 0)
+    }
+
+    @Test func `without programs, and asked for help, it starts nothing`() throws {
+        let workspace = try Workspace()
+        defer { workspace.tearDown() }
+        let home = workspace.directory.path
+        let refused = run(
+            [Self.script, workspace.path("state"), workspace.path("zk")],
+            environment: ["ZKFS_BIN": home, "HOME": home]
+        )
+        #expect(refused.status == 1)
+        #expect(refused.errors.contains("there is no program zkserver in it"))
+        for word in ["help", "-h", "--help"] {
+            let help = run(
+                ["bash", "-c", "cd \(home) && \(Self.script) \(word)"],
+                environment: ["ZKFS_BIN": home, "HOME": home]
+            )
+            #expect(help.status == 0)
+            #expect(help.output.contains("quickstart stop [DIR]"), "\(help.output)")
+        }
+        #expect(shell("cd \(home) && ls -d state zk help 2>/dev/null").output.isEmpty)
     }
 }
