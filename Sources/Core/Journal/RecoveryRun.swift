@@ -214,6 +214,11 @@ struct Recovery {
     ) throws(JournalError) {
         let start = files.lastIndex { $0.zxid <= snapshot } ?? 0
         var previous: Zxid?
+        var repeats = Repeats(
+            disk: disk,
+            files: files[start...].map { logPath($0.name) },
+            maximumEntryBytes: configuration.maximumEntryBytes
+        )
         for index in files.indices where index >= start {
             let file = files[index]
             let isLast = index == files.count - 1
@@ -239,7 +244,11 @@ struct Recovery {
                     )
                 }
                 if let previous, zxid <= previous {
-                    throw entry.damaged("transaction \(zxid) comes after \(previous)")
+                    try repeats.compare(zxid, bytes, at: entry, after: previous)
+                    // Which of two files has what follows a zxid is not clear any more.
+                    if isFirst { historyStart = previous }
+                    isFirst = false
+                    continue
                 }
                 if firstEntryRead == nil { firstEntryRead = zxid }
                 if zxid > snapshot {
@@ -267,6 +276,7 @@ struct Recovery {
                 isFirst = false
             }
         }
+        summary.notes += repeats.notes
         summary.lastZxid = max(snapshot, previous ?? snapshot)
         // A log that ends before the snapshot: what follows will not lead up to it.
         if let previous, previous < snapshot { historyStart = snapshot }

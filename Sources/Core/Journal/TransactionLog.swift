@@ -244,7 +244,8 @@ struct TransactionLog {
             var scanner = try scanner(segment, from: position.offset)
             while let entry = try nextEntry(&scanner) {
                 position.offset = entry.end
-                if entry.zxid <= after {
+                // Apache's servers log some transactions twice: see ``Repeats``.
+                guard entry.zxid > position.zxid else {
                     if entry.zxid == after { isFound = true }
                     continue
                 }
@@ -329,9 +330,11 @@ struct TransactionLog {
         after zxid: Zxid,
         isBase: Bool
     ) throws(JournalError) -> (keptSegments: Int, lastEnd: Int?)? {
-        guard let index = segments.lastIndex(where: { $0.firstZxid <= zxid }) else {
+        guard var index = segments.lastIndex(where: { $0.firstZxid <= zxid }) else {
             return isBase ? (0, nil) : nil
         }
+        // Where a file repeats the end of the one before, that one reaches further than its name says.
+        while index > 0, try holdsMore(segments[index - 1], than: zxid) { index -= 1 }
         var scanner = try scanner(segments[index], from: LogScanner.headerBytes)
         var end = LogScanner.headerBytes
         while let entry = try nextEntry(&scanner), entry.zxid <= zxid {
@@ -339,6 +342,14 @@ struct TransactionLog {
             if entry.zxid == zxid { return (index + 1, end) }
         }
         return isBase ? (index + 1, end) : nil
+    }
+
+    private func holdsMore(_ segment: Segment, than zxid: Zxid) throws(JournalError) -> Bool {
+        var scanner = try scanner(segment, from: LogScanner.headerBytes)
+        while let entry = try nextEntry(&scanner) {
+            if entry.zxid > zxid { return true }
+        }
+        return false
     }
 
     mutating func forget(_ names: [String]) {
