@@ -48,16 +48,16 @@ package final class PosixDisk {
     }
 
     private static func failure(_ what: String, _ path: String, _ code: Int32) -> DiskError {
-        // strerror's text stays valid until the next call of this thread: copied at once.
-        let reason = unsafe String(cString: strerror(code))
-        return DiskError(
-            "cannot \(what) \(path): \(reason)",
+        DiskError(
+            "cannot \(what) \(path): \(SystemError.text(code))",
             isNoSpace: code == ENOSPC || code == EDQUOT
         )
     }
 
     private func failure(_ what: String, _ path: String) -> DiskError {
-        Self.failure(what, (rootPath.hasSuffix("/") ? rootPath : rootPath + "/") + path, errno)
+        let isWhole = path.hasPrefix("/") && rootPath == "/"
+        let root = rootPath.hasSuffix("/") ? rootPath : rootPath + "/"
+        return Self.failure(what, isWhole ? path : root + path, errno)
     }
 
     /// Repeats what a signal has interrupted.

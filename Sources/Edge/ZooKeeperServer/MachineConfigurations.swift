@@ -38,7 +38,7 @@ extension ServerConfiguration {
         )
     }
 
-    /// Directories are relative to the disk's root, which is `/`.
+    /// Paths from the disk's root, which is `/`.
     var journal: JournalConfiguration {
         JournalConfiguration(
             dataDirectory: Self.versionDirectory(dataDirectory),
@@ -61,6 +61,6 @@ extension ServerConfiguration {
 
     private static func path(_ path: String) -> String {
         let absolute = path.hasPrefix("/") ? path : currentDirectory() + "/" + path
-        return absolute.split(separator: "/").joined(separator: "/")
+        return "/" + absolute.split(separator: "/").joined(separator: "/")
     }
 }

@@ -11,9 +11,9 @@ extension WordSource {
         var text = """
             clientPort=\(configuration.clientPort)
             secureClientPort=-1
-            dataDir=/\(journal.dataDirectory)
+            dataDir=\(journal.dataDirectory)
             dataDirSize=\(directorySizes.data)
-            dataLogDir=/\(journal.logDirectory)
+            dataLogDir=\(journal.logDirectory)
             dataLogSize=\(directorySizes.log)
             tickTime=\(configuration.tickTime.wholeMilliseconds)
             maxClientCnxns=\(configuration.maxClientConnections)

@@ -40,8 +40,8 @@ extension ReplicaRunner {
         )
         NIOThreadPool.singleton.runIfActive(eventLoop: loop) {
             (
-                data: sizeOfFiles(in: "/" + journal.dataDirectory),
-                log: sizeOfFiles(in: "/" + journal.logDirectory)
+                data: sizeOfFiles(in: journal.dataDirectory),
+                log: sizeOfFiles(in: journal.logDirectory)
             )
         }.whenComplete { result in
             let (runner, known, respond) = waiting.value
