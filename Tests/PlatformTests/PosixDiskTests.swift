@@ -100,12 +100,25 @@ struct PosixDiskTests {
     @Test func `a directory serves one server at a time`() throws {
         try withDirectory { path in
             _ = try PosixDisk(root: path)
-            var first: DirectoryLock? = try DirectoryLock(directory: path)
-            let error = #expect(throws: DiskError.self) { try DirectoryLock(directory: path) }
+            var first: DirectoryLock? = try DirectoryLock(directories: [path, path + "/."])
+            let error = #expect(throws: DiskError.self) { try DirectoryLock(directories: [path]) }
             #expect(error?.description.contains("in use by another server") == true)
             withExtendedLifetime(first) {}
             first = nil
-            _ = try DirectoryLock(directory: path)
+            _ = try DirectoryLock(directories: [path])
+        }
+    }
+
+    @Test func `a log's directory of its own serves one server at a time`() throws {
+        try withDirectory { path in
+            let disk = try PosixDisk(root: path)
+            for name in ["one", "other", "log"] { try disk.createDirectory(name) }
+            let first = try DirectoryLock(directories: [path + "/one", path + "/log"])
+            let error = #expect(throws: DiskError.self) {
+                try DirectoryLock(directories: [path + "/other", path + "/log"])
+            }
+            #expect(error?.description.contains("/log is in use by another server") == true)
+            withExtendedLifetime(first) {}
         }
     }
 }

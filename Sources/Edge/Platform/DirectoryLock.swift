@@ -1,35 +1,57 @@
 import Glibc
 package import Journal
 
-/// Keeps a second server out of a data directory for as long as this value lives.
+/// Keeps a second server out of data directories for as long as this value lives.
 ///
 /// An open file's lock (`flock`) and not a file's existence: the kernel takes it back when the
 /// process ends, however it ends.
 package final class DirectoryLock {
     package static let fileName = "zkserver.lock"
-    private let descriptor: Int32
+    private var descriptors: [Int32] = []
 
-    /// The directory must exist. Throws a sentence with the path where another process, or another
-    /// server of this one, holds the lock.
-    package init(directory: String) throws(DiskError) {
-        let path = directory + "/" + Self.fileName
-        // Variadic open: the mode counts only where the file is created.
-        descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, mode_t(0o640))
-        guard descriptor >= 0 else {
-            let reason = unsafe String(cString: strerror(errno))
-            throw DiskError("cannot open \(path): \(reason)", isNoSpace: errno == ENOSPC)
-        }
-        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
-            if errno == EINTR { continue }
-            let code = errno
-            close(descriptor)
-            if code == EWOULDBLOCK {
-                throw DiskError("\(directory) is in use by another server (\(path) is locked)")
+    /// The directories must exist; one may be there twice, also under another name. Throws a sentence
+    /// with the path where another process, or another server of this one, holds a lock.
+    package init(directories: [String]) throws(DiskError) {
+        var locked: [stat] = []
+        for directory in directories {
+            let path = directory + "/" + Self.fileName
+            // Variadic open: the mode counts only where the file is created.
+            let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, mode_t(0o640))
+            guard descriptor >= 0 else { throw Self.failure("open", path) }
+            descriptors.append(descriptor)
+            var status = stat()
+            // Writes into the structure given, which outlives the call.
+            guard unsafe fstat(descriptor, &status) == 0 else {
+                throw Self.failure("look at", path)
             }
-            let reason = unsafe String(cString: strerror(code))
-            throw DiskError("cannot lock \(path): \(reason)")
+            if locked.contains(where: { $0.st_dev == status.st_dev && $0.st_ino == status.st_ino })
+            {
+                continue
+            }
+            try Self.lock(descriptor, path, of: directory)
+            locked.append(status)
         }
     }
 
-    deinit { close(descriptor) }
+    private static func lock(
+        _ descriptor: Int32,
+        _ path: String,
+        of directory: String
+    ) throws(DiskError) {
+        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+            if errno == EINTR { continue }
+            guard errno == EWOULDBLOCK else { throw failure("lock", path) }
+            throw DiskError("\(directory) is in use by another server (\(path) is locked)")
+        }
+    }
+
+    private static func failure(_ what: String, _ path: String) -> DiskError {
+        let code = errno
+        let reason = SystemError.text(code)
+        return DiskError("cannot \(what) \(path): \(reason)", isNoSpace: code == ENOSPC)
+    }
+
+    deinit {
+        for descriptor in descriptors { close(descriptor) }
+    }
 }

@@ -10,7 +10,7 @@ internal import ZooKeeperModel
 ///
 /// One event loop serves all clients and owns the replica, so that a request is handled where it
 /// was read, without a hop. Snapshots, log and epochs live under `version-2` of the configured
-/// directories; a lock there keeps a second server off the same data.
+/// directories; locks there keep a second server off the same data.
 package final class ZooKeeperServer: Sendable {
     private let group: MultiThreadedEventLoopGroup
     private let channel: any Channel
@@ -30,7 +30,15 @@ package final class ZooKeeperServer: Sendable {
         for warning in configuration.warnings { logger.warning("\(warning)") }
         let disk = try PosixDisk(root: "/")
         try disk.createDirectory(configuration.journal.dataDirectory)
-        lock = Handover(try DirectoryLock(directory: configuration.dataDirectory))
+        try disk.createDirectory(configuration.journal.logDirectory)
+        lock = Handover(
+            try DirectoryLock(
+                directories: [
+                    configuration.dataDirectory,
+                    configuration.logDirectory ?? configuration.dataDirectory,
+                ]
+            )
+        )
         let (journal, recovered) = try Self.recover(configuration, disk, logger)
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
@@ -56,7 +64,7 @@ package final class ZooKeeperServer: Sendable {
             try? group.syncShutdownGracefully()
             throw error
         }
-        logger.info("serving clients on port \(clientPort)")
+        logger.info("listening for clients on port \(clientPort)")
     }
 
     /// Where this server leads, it makes way for one of its followers; the log says what comes of it.
@@ -101,7 +109,8 @@ extension ZooKeeperServer {
         } catch {
             throw ServerStartError(
                 description:
-                    "clients cannot be listened for at \(HostPort(host: host, port: port)): \(error)"
+                    "clients cannot be listened for at \(HostPort(host: host, port: port)): "
+                    + SocketErrors.sentence(error)
             )
         }
     }
