@@ -33,6 +33,39 @@ struct HostNameTests {
         try ensemble.waitForLeader()
         #expect(late.isRunning && late.starts == 2)
     }
+
+    @Test func `a server that finds no quorum says whom it cannot reach, and why`() throws {
+        let ensemble = try EnsembleWorkspace(size: 3, isNamed: true)
+        defer { ensemble.tearDown() }
+        try ensemble.waitForLeader()
+        let alone = ensemble[3]
+        alone.terminate()
+        let network = ensemble.network
+        // The one name is not known, and nobody listens where the other leads.
+        try network.setNames(
+            [
+                (EnsembleWorkspace.hostName(2), network.ownAddress),
+                (EnsembleWorkspace.hostName(3), network.address(3)),
+            ],
+            on: 3
+        )
+        try alone.start()
+        let one = EnsembleWorkspace.hostName(1)
+        let other = EnsembleWorkspace.hostName(2)
+        for sentence in [
+            "server 1 cannot be reached for the election at \(one):3888: the name \(one) is not known",
+            "server 2 cannot be reached for the election at \(other):3888: Connection refused",
+            "serves nobody for 10 s or more",
+        ] {
+            eventually("it says “\(sentence)”: \(alone.log)") { alone.log.contains(sentence) }
+        }
+        try ensemble.resolveRightly(on: 3)
+        for member in [1, 2] {
+            eventually("it hears server \(member): \(alone.log)") {
+                alone.log.contains("server \(member) is heard again")
+            }
+        }
+    }
 }
 
 /// Listens where no server is.

@@ -10,7 +10,7 @@ extension Replica {
     }
 
     /// Whether clients are served, with writes and all.
-    var isServing: Bool {
+    package var isServing: Bool {
         switch role {
         case .looking, .preparing: false
         case .leading, .following, .observing: true
@@ -83,7 +83,7 @@ extension Replica {
     private static func describe(_ role: ZabRole, last: Zxid) -> String {
         switch role {
         case .looking: "looking for a leader, last transaction \(last)"
-        case .preparing: "elected, synchronizing, last transaction \(last)"
+        case .preparing: "the election is over, synchronizing, last transaction \(last)"
         case .leading(let epoch): "leading epoch \(epoch), last transaction \(last)"
         case .following(let leader, _): "following server \(leader), last transaction \(last)"
         case .observing(let leader, _): "observing server \(leader), last transaction \(last)"

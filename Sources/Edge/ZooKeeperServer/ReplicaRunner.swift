@@ -128,6 +128,8 @@ final class ReplicaRunner {
         receive(.drained(connection.id))
     }
 
+    var isServing: Bool { replica.isServing }
+
     func markDirty(_ connection: ClientConnection) { dirty.append(connection) }
 
     /// Sends a client what its requests have caused. What they have caused for the disk and the

@@ -19,6 +19,8 @@ final class ElectionPort {
 
     private var links: [ServerID: ElectionLink] = [:]
     private var dials: [ServerID: Dial] = [:]
+    /// Why a member could not be reached at the last attempt: said once for each reason.
+    private var unreachable: [ServerID: String] = [:]
     /// Connections that came in and are open.
     private var strangers = 0
     private var isStopped = false
@@ -105,7 +107,7 @@ final class ElectionPort {
     ) {
         switch result {
         case .failure(let error):
-            runner.logger.debug("server \(line.id) cannot be reached for the election: \(error)")
+            noteUnreachable(line, at: line.addresses[dial.addressIndex].election, error)
             dial.addressIndex += 1
             guard dial.addressIndex == line.addresses.count else { return attempt(dial, line) }
             // The election says its word again before long.
@@ -127,6 +129,27 @@ final class ElectionPort {
             if let waiting = dial.waiting { link.send(waiting) }
         }
         finishTurn()
+    }
+
+    /// An attempt is made with every word of the election, several a second at first.
+    private func noteUnreachable(_ line: MemberLine, at place: HostPort, _ error: any Error) {
+        let reason = "at \(place): \(SocketErrors.sentence(error))"
+        guard unreachable[line.id] != reason, !isStopped else { return }
+        // Members with several addresses would alternate.
+        let isNews = unreachable[line.id] == nil || line.addresses.count == 1
+        unreachable[line.id] = reason
+        guard isNews else { return }
+        runner.logger.warning("server \(line.id) cannot be reached for the election \(reason)")
+    }
+
+    /// Who is heard and who is not, for the operator of an ensemble that does not serve.
+    var reachability: String {
+        let others = lines.members.map(\.id).filter { $0 != lines.me }
+        return others.map { member in
+            if links[member] != nil { return "server \(member) is heard" }
+            guard let reason = unreachable[member] else { return "server \(member) is not heard" }
+            return "server \(member) cannot be reached \(reason)"
+        }.joined(separator: "; ")
     }
 
     // MARK: What links say
@@ -155,6 +178,9 @@ final class ElectionPort {
     func established(_ link: ElectionLink, with member: ServerID) {
         links[member]?.close("replaced by a newer connection")
         links[member] = link
+        if unreachable.removeValue(forKey: member) != nil {
+            runner.logger.info("server \(member) is heard again")
+        }
         runner.receive(.electionConnected(member))
     }
 

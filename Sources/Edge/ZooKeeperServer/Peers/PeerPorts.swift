@@ -10,6 +10,7 @@ final class PeerPorts {
     private let lines: EnsembleLines
     private let listensOnAllAddresses: Bool
     private let listeners: Listeners
+    private let vigil: Vigil
 
     init(configuration: ServerConfiguration, loop: any EventLoop, runner: ReplicaRunner) {
         lines = configuration.ensemble
@@ -33,6 +34,7 @@ final class PeerPorts {
             socket: socket(unreceivedLimit: tick * configuration.syncLimit),
             runner: runner
         )
+        vigil = Vigil(loop: loop, runner: runner, election: election)
         listeners = Listeners(loop: loop, attempts: configuration.portBindAttempts)
         let logger = runner.logger
         listeners.onRetry = { logger.warning("\($0)") }
@@ -41,6 +43,7 @@ final class PeerPorts {
     }
 
     func start() {
+        vigil.start()
         for address in lines.mine?.addresses ?? [] {
             let host = listensOnAllAddresses ? "::" : address.host
             listeners.listen(
@@ -57,6 +60,7 @@ final class PeerPorts {
     }
 
     func stop() {
+        vigil.stop()
         listeners.stop()
         election.stop()
         quorum.stop()

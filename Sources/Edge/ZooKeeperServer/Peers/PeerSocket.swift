@@ -107,7 +107,8 @@ final class Listeners {
             channels.append(channel)
         case .failure(let error):
             guard !isStopped else { return }
-            let sentence = "cannot listen on the \(purpose) \(place): \(error)"
+            let sentence =
+                "cannot listen on the \(purpose) \(place): \(SocketErrors.sentence(error))"
             guard attempts == 0 || number < attempts else { return onFailure(sentence) }
             onRetry(sentence + "; trying again in a second")
             let bound = NIOLoopBound(self, eventLoop: loop)
