@@ -75,6 +75,13 @@ struct EnsembleLinesTests {
         #expect(configuration.ensemble.members.count == 2)
         #expect(configuration.clientPort == 2181)
         #expect(configuration.warnings.first?.hasPrefix("/etc/zk.dynamic, line 3: x says") == true)
+        let twice = #expect(throws: ConfigurationError.self) {
+            try read("server.2=c:1:2\ndynamicConfigFile=/etc/zk.dynamic\n", files: files)
+        }
+        #expect(
+            twice?.description
+                == "/etc/zk.dynamic, line 2: server.2=b:1:2;2181: server 2 is there already"
+        )
     }
 
     @Test(arguments: [
@@ -125,13 +132,13 @@ struct EnsembleLinesTests {
         let missing = #expect(throws: ConfigurationError.self) { try read(three, files: [:]) }
         #expect(missing?.description == "/d/myid: No such file or directory")
         let wrong = #expect(throws: ConfigurationError.self) {
-            try read(three, files: ["/d/myid": "two"])
+            try read(three, files: ["/d/myid": "two\n"])
         }
-        #expect(wrong?.description == "myid: “two” is not a server's number")
+        #expect(wrong?.description == "/d/myid: “two” is not a server's number")
         let stranger = #expect(throws: ConfigurationError.self) {
             try read(three, files: ["/d/myid": "9"])
         }
-        #expect(stranger?.description == "myid: 9 is none of the servers in zoo.cfg")
+        #expect(stranger?.description == "/d/myid: 9 is none of the servers in zoo.cfg")
     }
 
     @Test func `a role that peerType contradicts is named`() throws {

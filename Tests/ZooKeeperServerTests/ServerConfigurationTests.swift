@@ -78,7 +78,8 @@ struct ServerConfigurationTests {
 
     @Test func `the format is that of Java's properties`() {
         let text = "! note\n  a = 1 \n b:2\nc\\ d  3\nlong=x\\\n   y\nu=\\u0041\\t!\nempty\n"
-        let rows = PropertiesFile(text).entries.map { "\($0.line) \($0.key)|\($0.value)" }
+        let entries = PropertiesFile(text, file: "zoo.cfg").entries
+        let rows = entries.map { "\($0.line) \($0.key)|\($0.value)" }
         #expect(rows == ["2 a|1", "3 b|2", "4 c d|3", "5 long|xy", "7 u|A\t!", "8 empty|"])
     }
 

@@ -12,7 +12,7 @@ struct ServerCommand: ParsableCommand {
         abstract: "Serves a tree of znodes to ZooKeeper's clients.",
         discussion: """
             CONFIG is a zoo.cfg. Keys that Apache's server takes as Java properties \
-            (zookeeper.K) are lines K=V. SIGTERM and SIGINT stop the server; what it has \
+            (zookeeper.K) are lines K=V. SIGTERM, SIGINT and SIGHUP stop the server; what it has \
             acknowledged is on disk at any moment. SIGUSR1 makes a leader hand over to one of its \
             followers.
 
@@ -29,7 +29,9 @@ struct ServerCommand: ParsableCommand {
 
     func run() throws {
         // Before any thread exists, so that all of them leave these signals to this one.
-        let signals = SignalWait([SIGTERM, SIGINT, SIGUSR1])
+        let signals = SignalWait([SIGTERM, SIGINT, SIGHUP, SIGUSR1])
+        // A log that nobody reads any more is no reason to end.
+        signal(SIGPIPE, SIG_IGN)
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         var logger = Logger(label: "zkserver")
         logger.logLevel = logLevel

@@ -10,10 +10,14 @@ package struct PropertiesFile: Sendable {
         package var value: String
         /// Counted from 1; the first line of an entry that is continued.
         package var line: Int
+        package var file: String
     }
     package var entries: [Entry] = []
+    private let file: String
 
-    package init(_ text: String) {
+    /// `file` is its name, for messages.
+    package init(_ text: String, file: String) {
+        self.file = file
         var pending = ""
         var pendingLine = 0
         var number = 0
@@ -68,7 +72,7 @@ package struct PropertiesFile: Sendable {
             }
         }
         while let last = value.last, Self.isBlank(last) { value.removeLast() }
-        entries.append(Entry(key: key, value: value, line: line))
+        entries.append(Entry(key: key, value: value, line: line, file: file))
     }
 
     /// Takes a backslash and what it escapes off the front of `rest`.

@@ -86,7 +86,7 @@ extension ServerConfiguration {
     ) throws(ConfigurationError) {
         var clientPortEntry: PropertiesFile.Entry?
         var members = EnsembleLines.Reader(file: file)
-        for entry in PropertiesFile(text).entries {
+        for entry in PropertiesFile(text, file: file).entries {
             let context = EntryContext(file: file, entry: entry)
             let key =
                 entry.key.hasPrefix("zookeeper.")
@@ -100,7 +100,8 @@ extension ServerConfiguration {
         }
         if let dynamicConfigFile {
             let text = try Self.read(dynamicConfigFile, readFile)
-            for entry in PropertiesFile(text).entries where try !members.take(entry.key, entry) {
+            for entry in PropertiesFile(text, file: dynamicConfigFile).entries
+            where try !members.take(entry.key, entry) {
                 warnings.append(
                     "\(dynamicConfigFile), line \(entry.line): \(entry.key) says nothing of the"
                         + " members; it has no effect"
@@ -108,9 +109,10 @@ extension ServerConfiguration {
             }
         }
         let identityFile = dataDirectory + "/myid"
-        ensemble = try members.lines(warnings: &warnings) { () throws(ConfigurationError) in
-            try Self.read(identityFile, readFile)
-        }
+        ensemble = try members.lines(
+            identityFile: identityFile,
+            warnings: &warnings
+        ) { () throws(ConfigurationError) in try Self.read(identityFile, readFile) }
         try applyClientPort(of: ensemble.mine, given: clientPortEntry, file: file)
         guard minSessionTimeout <= maxSessionTimeout else {
             throw ConfigurationError(

@@ -89,6 +89,7 @@ extension EnsembleLines {
 
         /// `readIdentity` reads the file `myid`; it is asked only in an ensemble.
         func lines(
+            identityFile: String,
             warnings: inout [String],
             readIdentity: () throws(ConfigurationError) -> String
         ) throws(ConfigurationError) -> EnsembleLines {
@@ -110,15 +111,16 @@ extension EnsembleLines {
             let identity = try readIdentity()
             let digits = identity.split { $0.isWhitespace }
             guard digits.count == 1, let me = Int64(digits[0]) else {
-                throw ConfigurationError("myid: “\(identity.prefix(40))” is not a server's number")
+                let shown = digits.joined(separator: " ").prefix(40)
+                throw ConfigurationError("\(identityFile): “\(shown)” is not a server's number")
             }
             lines.me = ServerID(rawValue: me)
             guard let mine = lines.mine else {
-                throw ConfigurationError("myid: \(me) is none of the servers in \(file)")
+                throw ConfigurationError("\(identityFile): \(me) is none of the servers in \(file)")
             }
             if let peerType, peerType.isObserver != mine.isObserver {
                 warnings.append(
-                    "\(file), line \(peerType.entry.line): peerType says otherwise than the line"
+                    "\(peerType.entry.file), line \(peerType.entry.line): peerType says otherwise than the line"
                         + " of server \(me), which counts"
                 )
             }
@@ -191,7 +193,7 @@ extension EnsembleLines {
 
         private func wrong(_ entry: PropertiesFile.Entry, _ reason: String) -> ConfigurationError {
             ConfigurationError(
-                "\(file), line \(entry.line): \(entry.key)=\(entry.value): \(reason)"
+                "\(entry.file), line \(entry.line): \(entry.key)=\(entry.value): \(reason)"
             )
         }
     }
