@@ -48,6 +48,37 @@ struct DamageTests {
         return (disk, ends)
     }
 
+    // MARK: - What cannot be read
+
+    @Test(arguments: [alone, member])
+    func `without the compressed snapshot that is needed nothing is changed`(
+        _ configuration: JournalConfiguration
+    ) throws {
+        let pristine = try groups(2).disk
+        try pristine.rename("data/snapshot.0", to: "data/snapshot.3.gz")
+        // With a log that begins behind it, with one that it cuts in two, and without any.
+        let behind = pristine.copy()
+        try behind.rename("log/log.1", to: "log/log.4")
+        let without = pristine.copy()
+        try without.remove("log/log.1")
+        let first = pristine.copy()
+        try first.rename("data/snapshot.3.gz", to: "data/snapshot.0.gz")
+        for disk in [pristine, behind, without, first] {
+            let before = try disk.list("data") + disk.list("log")
+            let error = #expect(throws: JournalError.self) { try recovered(disk, configuration) }
+            #expect(error?.description.contains(".gz is newer") == true)
+            #expect(try disk.list("data") + disk.list("log") == before)
+        }
+    }
+
+    @Test func `a compressed snapshot that is not needed is passed over`() throws {
+        let disk = try groups(2).disk
+        try disk.write("data/snapshot.3.gz", at: 0, [0x1F, 0x8B])
+        let (_, visitor, summary) = try recovered(disk)
+        #expect(visitor.sequence.count == 6)
+        #expect(summary.notes.contains("data/snapshot.3.gz was passed over: it is compressed"))
+    }
+
     // MARK: - Torn or damaged
 
     @Test func `a sector that reads as zeros is torn in the last group, and damage before it`()

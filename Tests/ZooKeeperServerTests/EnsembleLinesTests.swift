@@ -62,7 +62,8 @@ struct EnsembleLinesTests {
 
     @Test func `groups and weights are read`() throws {
         let lines = try read(three + "group.1=1:2\ngroup.2=3\nweight.1=2\nweight.3=0\n").ensemble
-        #expect(lines.groups.map(\.members) == [[1, 2], [3]].map { $0.map(ServerID.init(rawValue:)) })
+        let groups = [[1, 2], [3]].map { $0.map(ServerID.init(rawValue:)) }
+        #expect(lines.groups.map(\.members) == groups)
         #expect(lines.weights == [ServerID(rawValue: 1): 2, ServerID(rawValue: 3): 0])
         #expect(lines.text.hasSuffix("weight.1=2\nweight.2=1\nweight.3=0\nweight.4=1\nversion=0"))
     }

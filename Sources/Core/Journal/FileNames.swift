@@ -23,7 +23,13 @@ enum FileNames {
     /// Of a plain snapshot; nil for a compressed one.
     static func snapshotZxid(_ name: String) -> Zxid? { zxid(in: name, after: "snapshot.") }
     static func isCompressedSnapshot(_ name: String) -> Bool {
-        name.hasPrefix("snapshot.") && (name.hasSuffix(".gz") || name.hasSuffix(".snappy"))
+        compressedSnapshotZxid(name) != nil
+    }
+    static func compressedSnapshotZxid(_ name: String) -> Zxid? {
+        for suffix in [".gz", ".snappy"] where name.hasSuffix(suffix) {
+            return snapshotZxid(String(name.dropLast(suffix.utf8.count)))
+        }
+        return nil
     }
 
     private static func zxid(in name: String, after prefix: String) -> Zxid? {

@@ -24,7 +24,8 @@ extension Journal {
             }
             do throws(JournalError) {
                 try recovery.run(&visitor)
-            } catch {
+            } catch let failure {
+                let error = recovery.explained(failure)
                 // Later than at the start the peer above has counted on what was here.
                 guard configuration.isMember, isStart, error.isDamage else { throw error }
                 try startAnew(after: error, &recovery, &visitor)

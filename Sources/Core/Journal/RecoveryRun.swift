@@ -22,6 +22,7 @@ struct Recovery {
     /// Log files by the zxid in their names, oldest first.
     private var files: [(name: String, zxid: Zxid)] = []
     private var snapshotNames: [(name: String, zxid: Zxid)] = []
+    private var compressedNames: [(name: String, zxid: Zxid)] = []
     private var chosenSnapshot = ""
     /// Snapshots newer than the one chosen are bad.
     private var hasPassedOver: Bool { chosenSnapshot != snapshotNames.first?.name }
@@ -87,7 +88,8 @@ struct Recovery {
         for name in try disk.list(configuration.dataDirectory).sorted() {
             if let zxid = FileNames.snapshotZxid(name) {
                 snapshotNames.append((name, zxid))
-            } else if FileNames.isCompressedSnapshot(name) {
+            } else if let zxid = FileNames.compressedSnapshotZxid(name) {
+                compressedNames.append((name, zxid))
                 summary.notes.append("\(dataPath(name)) was passed over: it is compressed")
             }
         }
@@ -144,8 +146,28 @@ struct Recovery {
 
     // MARK: The snapshot
 
+    /// What this server cannot read is not missing: nothing may be put aside, or begun anew, since
+    /// a recovery without it fails.
+    func explained(_ error: JournalError) -> JournalError {
+        let unread = compressedNames.filter {
+            chosenSnapshot.isEmpty || $0.zxid > summary.snapshotZxid
+        }
+        guard error.isDamage, let newest = unread.max(by: { $0.zxid < $1.zxid }) else {
+            return error
+        }
+        return .misplaced(
+            "\(error). \(dataPath(newest.name)) is newer than the snapshot that was read, and "
+                + "compressed snapshots are not read: let the server that wrote it write one without "
+                + "snapshot.compression.method, or, where the others of an ensemble serve without "
+                + "this one, remove version-2 to be sent everything"
+        )
+    }
+
     private mutating func ensureSnapshot() throws(JournalError) {
         guard snapshotNames.isEmpty else { return }
+        if !compressedNames.isEmpty && (files.isEmpty || !configuration.trustsMissingSnapshot) {
+            throw .refused("no snapshot in \(configuration.dataDirectory) can be read")
+        }
         if !files.isEmpty && !configuration.trustsMissingSnapshot {
             throw .refused(
                 "\(configuration.logDirectory) has logs, but \(configuration.dataDirectory) has "
