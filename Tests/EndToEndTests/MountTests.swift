@@ -61,7 +61,8 @@ struct MountTests {
         #expect(first.output == "won\n", "\(one.child.log)")
         #expect(second.output == "lost\n")
         one.kill()
-        eventually("the other mount wins after the session's end") {
+        // Apache's server ends a session in four seconds or more, and when its disk lets it.
+        eventually("the other mount wins after the session's end: \(two.child.log)", limit: 120) {
             run(["bash", "-c", elect, "-", two.mountPoint]).output == "won\n"
         }
     }
