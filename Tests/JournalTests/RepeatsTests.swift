@@ -4,8 +4,8 @@ import Testing
 import ZooKeeperModel
 import ZooKeeperWire
 
-/// Logs as Apache's servers leave them after some synchronizations: with stretches that were logged
-/// twice.
+/// Logs as Apache's servers leave them: with stretches that were logged twice after a synchronization,
+/// or with an entry torn by a kill.
 struct RepeatsTests {
     private static let configuration = JournalConfiguration(
         dataDirectory: "data",
@@ -105,6 +105,35 @@ struct RepeatsTests {
             let journal = try recovered(disk).journal
             try journal.truncate(to: Zxid(epoch: 0, counter: last))
             #expect(try recovered(disk).visitor.sequence == zxids(1...last), "cut after \(last)")
+        }
+    }
+
+    /// As a kill of Apache's process leaves the log: what its buffer held of the last entry is missing.
+    @Test func `an entry that ends between two of its pieces is torn where only zeros follow`()
+        throws
+    {
+        let pristine = try disk([("log.1", [1...3])])
+        let length = proposal(Zxid(epoch: 0, counter: 3)).bytes.count
+        let start = FileHeader.log.bytes.count + 2 * (12 + length + 1)
+        let size = try #require(try pristine.size("log/log.1"))
+        for piece in [8, 11, 12, 12 + length] {
+            let disk = pristine.copy()
+            try disk.truncate("log/log.1", to: start + piece)
+            try disk.write(
+                "log/log.1",
+                at: start + piece,
+                [UInt8](repeating: 0, count: size - start - piece)
+            )
+            let damaged = disk.copy()
+            let (journal, visitor, summary) = try recovered(disk)
+            #expect(visitor.sequence == zxids(1...2), "after \(piece) bytes")
+            #expect(summary.notes.contains { $0.contains("ends at offset \(start)") })
+            try journal.append([proposal(Zxid(epoch: 0, counter: 3))])
+            try journal.sync()
+            #expect(try recovered(disk).visitor.sequence == zxids(1...3))
+            // With anything behind it, it was whole once.
+            try damaged.write("log/log.1", at: size - 1, [1])
+            #expect(throws: JournalError.self, "after \(piece) bytes") { try recovered(damaged) }
         }
     }
 

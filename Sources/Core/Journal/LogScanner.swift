@@ -16,6 +16,7 @@ internal import ZooKeeperWire
 /// sector explains, and damage, which nothing explains.
 struct LogScanner {
     static let headerBytes = FileHeader.size
+    private static let checksumBytes = 8
     /// Checksum and length before the bytes.
     static let entryHeaderBytes = 12
     /// What a transaction has at least: its header.
@@ -82,7 +83,9 @@ struct LogScanner {
         claimedEnd = nil
         if length == 0 {
             if checksum == 0 { return .end(.clean) }
-            return try isAnySectorLost(in: offset..<(offset + Self.entryHeaderBytes))
+            let isLost = try isAnySectorLost(in: offset..<(offset + Self.entryHeaderBytes))
+            let isLast = try isLast(piece: offset + Self.checksumBytes)
+            return isLost || isLast
                 ? .end(.torn("the last entry has a checksum and no length"))
                 : .end(.damaged("an entry has a checksum and no length"))
         }
@@ -98,13 +101,17 @@ struct LogScanner {
         let bytes = Array(chunk[(index + Self.entryHeaderBytes)..<(index + whole - 1)])
         let mark = chunk[index + whole - 1]
         guard checksum == UInt64(Adler32.checksum(of: bytes)) else {
+            if try isLast(piece: offset + Self.entryHeaderBytes) {
+                return .end(.torn("of the last entry only checksum and length were written"))
+            }
             return try isAnySectorLost(in: offset..<(offset + whole))
                 ? .end(.torn("a sector of the last entry was never written"))
                 : .end(.damaged("an entry of \(length) bytes does not match its checksum"))
         }
         guard mark == Self.endMark else {
             let isLost = try isAnySectorLost(in: (offset + whole - 1)..<(offset + whole))
-            return mark == 0 && isLost
+            let isLast = try isLast(piece: offset + whole - 1)
+            return mark == 0 && (isLost || isLast)
                 ? .end(.torn("the last entry's end mark was never written"))
                 : .end(.damaged("an entry ends with byte \(mark)"))
         }
@@ -114,6 +121,14 @@ struct LogScanner {
         offset += whole
         let zxid = Zxid(rawValue: Int64(bitPattern: Self.integer(bytes, 12, 8)))
         return .entry(zxid: zxid, bytes: bytes, end: offset)
+    }
+
+    /// Whether nothing at all follows here. Apache's server collects the pieces of its entries
+    /// (checksum, length, bytes, end mark) in a buffer that it writes whenever the next piece does not
+    /// fit, so a kill leaves an entry that ends between two of them, anywhere in a sector, and the
+    /// file's padding behind it. In a log of this server a mark follows.
+    private func isLast(piece end: Int) throws(DiskError) -> Bool {
+        try Self.endOfContent(of: file, from: end, on: disk) == nil
     }
 
     /// Whether a power loss explains that bytes in this range of the entry are not what they
