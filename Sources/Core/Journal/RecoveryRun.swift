@@ -29,8 +29,8 @@ struct Recovery {
     /// What is missing on this disk was never there.
     private var isTrusted = false
     /// From this zxid on the tree's digest must be equal to the log's; nil: never.
-    private var digestsHoldAfter: Zxid?
-    private var snapshotDigest: SnapshotDigest?
+    var digestsHoldAfter: Zxid?
+    var snapshotDigest: SnapshotDigest?
     /// The end of what is good in each file that was read.
     private var goodEnds: [(name: String, end: Int)] = []
     /// Of the newest file: up to here it was synced by whoever wrote it.
@@ -465,42 +465,5 @@ struct Recovery {
             try disk.write(path, at: offset, bytes)
             offset += bytes.count
         }
-    }
-
-    // MARK: Digests
-
-    /// Until the digest's zxid the tree may be ahead of the transactions replayed over it.
-    private mutating func compareSnapshotDigest(
-        at snapshot: Zxid,
-        _ visitor: some RecoveryVisitor
-    ) throws(JournalError) {
-        guard configuration.checksDigests, let digest = snapshotDigest else {
-            snapshotDigest = nil
-            return
-        }
-        digestsHoldAfter = max(digest.zxid, snapshot)
-        // ZooKeeper writes no digest worth the name into its first, empty snapshot.
-        if digest.zxid == .zero {
-            snapshotDigest = nil
-        } else if digest.zxid <= snapshot {
-            compare(visitor.treeDigest, digest.digest, at: digest.zxid)
-        }
-    }
-
-    private mutating func compare(
-        _ actual: TreeDigestValue?,
-        _ expected: TreeDigestValue,
-        at zxid: Zxid
-    ) {
-        guard let actual, actual.version == expected.version, actual.value != expected.value
-        else { return }
-        if summary.digestMismatches == 0 {
-            summary.notes.append(
-                "the tree's digest differs at \(zxid): it is "
-                    + "\(String(UInt64(bitPattern: actual.value), radix: 16)) and should be "
-                    + String(UInt64(bitPattern: expected.value), radix: 16)
-            )
-        }
-        summary.digestMismatches += 1
     }
 }
