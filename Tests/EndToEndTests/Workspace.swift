@@ -100,6 +100,8 @@ final class ChildProcess {
         process.standardOutput = output
         process.standardError = output
         process.standardInput = FileHandle.nullDevice
+        // The child has its own by then.
+        defer { try? output.close() }
         try process.run()
     }
 
@@ -164,18 +166,25 @@ func run(
     let outputPath = base + ".out"
     let errorPath = base + ".err"
     let inputPath = base + ".in"
+    var handles: [FileHandle] = []
     defer {
+        // Nothing else closes them: by the end of all tests there were hundreds.
+        for handle in handles { try? handle.close() }
         for path in [outputPath, errorPath, inputPath] {
             try? FileManager.default.removeItem(atPath: path)
         }
     }
+    func opened(_ handle: FileHandle?) -> FileHandle? {
+        if let handle { handles.append(handle) }
+        return handle
+    }
     _ = FileManager.default.createFile(atPath: outputPath, contents: nil)
     _ = FileManager.default.createFile(atPath: errorPath, contents: nil)
-    process.standardOutput = FileHandle(forWritingAtPath: outputPath)
-    process.standardError = FileHandle(forWritingAtPath: errorPath)
+    process.standardOutput = opened(FileHandle(forWritingAtPath: outputPath))
+    process.standardError = opened(FileHandle(forWritingAtPath: errorPath))
     if let input {
         _ = FileManager.default.createFile(atPath: inputPath, contents: Data(input.utf8))
-        process.standardInput = FileHandle(forReadingAtPath: inputPath)
+        process.standardInput = opened(FileHandle(forReadingAtPath: inputPath))
     } else {
         process.standardInput = FileHandle.nullDevice
     }
