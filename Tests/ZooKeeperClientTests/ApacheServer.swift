@@ -95,7 +95,8 @@ final class ApacheServer: @unchecked Sendable {
     /// yet says something else.
     ///
     /// In a process of its own. Other tests block the threads that tasks run on, for many seconds,
-    /// and the server closes a connection on which nothing has come for ten.
+    /// and the server closes a connection on which nothing has come for ten. A question that comes in
+    /// the middle of its start it may never answer, nor close.
     private static func awaitServing(
         _ port: Int,
         within seconds: Int,
@@ -106,7 +107,7 @@ final class ApacheServer: @unchecked Sendable {
         probe.arguments = [
             "-c",
             """
-            word() { exec 3<>"/dev/tcp/127.0.0.1/$1" && printf srvr >&3 && cat <&3; }
+            word() { exec 3<>"/dev/tcp/127.0.0.1/$1" && printf srvr >&3 && timeout -s KILL 2 cat <&3; }
             end=$((SECONDS + $2))
             while [ $SECONDS -lt $end ] && kill -0 "$3"; do
                 if [[ $(word "$1") == *"Mode: "* ]]; then exit 0; fi
