@@ -19,7 +19,7 @@ struct MountScaleTests {
                 """
                 import sys
                 from kazoo.client import KazooClient
-                client = KazooClient(sys.argv[1]); client.start()
+                client = KazooClient(sys.argv[1], timeout=60); client.start()
                 client.create("/many")
                 for begin in range(0, 10_000, 1_000):
                     names = range(begin, begin + 1_000)
