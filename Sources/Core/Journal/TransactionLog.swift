@@ -60,7 +60,7 @@ struct TransactionLog {
     private(set) var historyStart = Zxid.zero
     private var active: Active?
     /// Entries not yet written.
-    private var buffer: [UInt8] = []
+    private var buffer = JuteWriter()
     /// Bytes of entries written or buffered since the last sync.
     private var unsyncedBytes = 0
     private var cursor: Cursor?
@@ -102,17 +102,14 @@ struct TransactionLog {
             throw .misuse("\(proposal.zxid) has \(proposal.bytes.count) bytes")
         }
         if active == nil { begin(with: proposal.zxid) }
-        var writer = JuteWriter(capacityBytes: LogScanner.entryHeaderBytes)
-        writer.int64(Int64(Adler32.checksum(of: proposal.bytes)))
-        writer.int32(Int32(proposal.bytes.count))
-        buffer.append(contentsOf: writer.bytes)
-        buffer.append(contentsOf: proposal.bytes)
-        buffer.append(LogScanner.endMark)
+        buffer.int64(Int64(Adler32.checksum(of: proposal.bytes)))
+        buffer.buffer(proposal.bytes)
+        buffer.byte(LogScanner.endMark)
         unsyncedBytes += LogScanner.entryHeaderBytes + proposal.bytes.count + 1
         lastZxid = proposal.zxid
         if unsyncedBytes >= Self.maximumGroupBytes {
             try sync()
-        } else if buffer.count >= Self.writeBytes {
+        } else if buffer.bytes.count >= Self.writeBytes {
             try write()
         }
     }
@@ -121,21 +118,24 @@ struct TransactionLog {
         let name = FileNames.log(zxid)
         segments.append(Segment(name: name, firstZxid: zxid, end: 0))
         active = Active(name: name, position: 0, paddedSize: 0, isNew: true)
-        buffer.append(contentsOf: FileHeader.log.bytes)
+        buffer.raw(FileHeader.log.bytes)
     }
 
     private mutating func write() throws(JournalError) {
-        guard var file = active, !buffer.isEmpty else { return }
+        guard var file = active, !buffer.bytes.isEmpty else { return }
         let path = path(file.name)
         do throws(DiskError) {
-            let end = file.position + buffer.count
+            let end = file.position + buffer.bytes.count
             let tail = GroupMark(start: file.groupStart, end: end).tail
-            try disk.write(path, at: file.position, buffer + tail)
+            // Room for it is mostly there.
+            buffer.raw(tail)
+            defer { buffer.bytes.removeLast(tail.count) }
+            try disk.write(path, at: file.position, buffer.bytes)
             file.position = end
             file.paddedSize = max(file.paddedSize, end + tail.count)
             try pad(&file)
         } catch { throw .disk(error) }
-        buffer.removeAll(keepingCapacity: buffer.count <= 4 * Self.writeBytes)
+        buffer.bytes.removeAll(keepingCapacity: buffer.bytes.capacity <= 4 * Self.writeBytes)
         segments[segments.count - 1].end = file.position
         active = file
     }
