@@ -224,7 +224,7 @@ extension ZnodeTree {
         changes: inout [TreeChange]
     ) {
         subtractFromDigest(index)
-        approximateDataSize += (data?.count ?? 0) - (records[index].data?.count ?? 0)
+        approximateDataSize += (data?.count ?? 0) - records[index].dataCount
         records[index].setData(data, version: version, mzxid: zxid, mtime: time)
         if !paths.isMarked(index) {
             records[index].contentState = TreeDigest.contentState(path: path.bytes, data: data)

@@ -45,11 +45,14 @@ private struct StatBytes {
     var bytes = InlineArray<60, UInt8>(repeating: 0)
     private var count = 0
 
+    // Inlined, so that every place is known.
+    @inline(__always)
     mutating func append(_ number: Int64) {
         append(Int32(truncatingIfNeeded: number >> 32))
         append(Int32(truncatingIfNeeded: number))
     }
 
+    @inline(__always)
     mutating func append(_ number: Int32) {
         bytes[count] = UInt8(truncatingIfNeeded: number >> 24)
         bytes[count + 1] = UInt8(truncatingIfNeeded: number >> 16)

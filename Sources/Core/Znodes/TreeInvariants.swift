@@ -21,7 +21,7 @@ extension ZnodeTree {
                 "\(ZnodePath(bytes: path)) is not found at \(index)"
             )
             let record = records[index]
-            size += path.count + (record.data?.count ?? 0)
+            size += path.count + record.dataCount
             aclUses[record.acl, default: 0] += 1
             if let session = session(owner: record.owner) {
                 ephemerals += 1

@@ -122,6 +122,11 @@ struct ZnodeRecord: Sendable {
         )
     }
 
+    /// Inlined, and asked for without `?` where it is used: a record that is looked at across a
+    /// branch is copied to the heap.
+    @inline(__always)
+    var dataCount: Int { data?.count ?? 0 }
+
     mutating func setData(_ data: [UInt8]?, version: Int32, mzxid: Zxid, mtime: Timestamp) {
         self.data = data
         self.version = version
@@ -169,7 +174,7 @@ extension ZnodeTree {
             cversion: stat.cversion &* 2 &- childCount,
             aversion: stat.aversion,
             ephemeralOwner: session(owner: stat.ephemeralOwner) ?? .none,
-            dataLength: Int32(truncatingIfNeeded: records[index.rawValue].data?.count ?? 0),
+            dataLength: Int32(truncatingIfNeeded: records[index.rawValue].dataCount),
             numChildren: childCount,
             pzxid: stat.pzxid
         )
@@ -343,7 +348,7 @@ extension ZnodeTree {
         acls.drop(record.acl)
         paths.remove(index)
         count -= 1
-        approximateDataSize -= pathLength + (record.data?.count ?? 0)
+        approximateDataSize -= pathLength + record.dataCount
         records[index] = ZnodeRecord(
             stat: .zero,
             data: nil,
