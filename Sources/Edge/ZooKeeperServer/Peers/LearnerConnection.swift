@@ -1,4 +1,5 @@
 internal import NIOCore
+internal import Platform
 internal import Replication
 internal import ZooKeeperModel
 internal import ZooKeeperWire
@@ -71,9 +72,11 @@ final class LearnerConnection: ChannelInboundHandler {
     func channelReadComplete(context: ChannelHandlerContext) { port.finishTurnSoon() }
 
     private func decodeMessages() {
+        // All that one read brought has come now.
+        let now = SystemClock.read()
         do throws(WireError) {
             while context != nil, !isPaused, let message = try decoder.next() {
-                port.received(message, on: self)
+                port.received(message, on: self, at: now)
             }
         } catch {
             close("what it sends cannot be read: \(error)")

@@ -119,10 +119,14 @@ final class QuorumPort {
         runner.receive(.learnerConnected(connection.id))
     }
 
-    func received(_ message: LearnerMessage, on connection: LearnerConnection) {
+    func received(
+        _ message: LearnerMessage,
+        on connection: LearnerConnection,
+        at now: ClockReading
+    ) {
         switch connection.peer {
-        case .learner: runner.receive(.fromLearner(connection.id, message))
-        case .leader: runner.receive(.fromLeader(connection.id, message))
+        case .learner: runner.receive(.fromLearner(connection.id, message), at: now)
+        case .leader: runner.receive(.fromLeader(connection.id, message), at: now)
         }
     }
 
