@@ -12,6 +12,8 @@ let settings: [SwiftSetting] =
         // The checks at run time cost several percent of every request. Builds for debugging have
         // them, and what runs in those is the same code.
         .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
+        // Layers are for readers. The compiler may look through them.
+        .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
     ]
     // Dependencies move, so what they deprecate stays a warning.
     + (Context.environment["ZKFS_WARNINGS_AS_ERRORS"] == nil
