@@ -119,8 +119,7 @@ extension Leadership {
     /// is delivered here: answers that follow are about what they know then.
     mutating func commitReady(ledger: inout Ledger, actions: inout [ZabAction]) {
         guard stage == .broadcasting else { return }
-        var count = 0
-        while count < ledger.tail.count, isDurable(ledger.tail[count].zxid, ledger) { count += 1 }
+        let count = durableCount(ledger)
         guard count > 0 else { return }
         let newest = ledger.tail[count - 1].zxid
         for index in learners.indices where !learners[index].isObserver && isOurs(index) {
@@ -136,6 +135,22 @@ extension Leadership {
                 }
             }
         }
+    }
+
+    /// How many of the tail's first a quorum has. Where it has one it has all before, so halving finds
+    /// the last: the tail is asked about once an acknowledgement, and may be long.
+    private func durableCount(_ ledger: Ledger) -> Int {
+        var count = 0
+        var end = ledger.tail.count
+        while count < end {
+            let middle = count + (end - count) / 2
+            if isDurable(ledger.tail[middle].zxid, ledger) {
+                count = middle + 1
+            } else {
+                end = middle
+            }
+        }
+        return count
     }
 
     /// Apache's learners tell no name. One that does has been told this leader's, by which it knows as
