@@ -84,6 +84,18 @@ import ZooKeeperWire
         #expect(RequestCodec.decodeBody(code: code, body) == .malformed(code: 14))
     }
 
+    /// Each member has its own `jute.maxbuffer`, and the one that a client talks to has looked at it.
+    @Test func `what a learner passes on is as large as it let in`() {
+        let data = [UInt8](repeating: 7, count: 5 << 20)
+        for operation in [
+            .setData("/a", data: data, version: 0),
+            .multi([.setData("/a", data: data, version: 0)]),
+        ] as [Operation] {
+            let (code, body) = RequestCodec.encodeBody(operation)
+            #expect(RequestCodec.decodeBody(code: code, body) == operation)
+        }
+    }
+
     @Test func `a null path is empty for setting and checking, malformed for all else`() {
         #expect(
             RequestCodec.decodeBody(code: 13, hex("ffffffff 00000000")) == .check("", version: 0)

@@ -29,8 +29,9 @@ package enum RequestCodec {
         return (code(of: operation), writer.bytes)
     }
 
+    /// From a learner, which has let in what its own configuration allows: the body is the bound.
     package static func decodeBody(code: Int32, _ body: [UInt8]) -> Operation {
-        var reader = JuteReader(body)
+        var reader = JuteReader(body, maxLengthBytes: max(body.count, 4))
         return operation(code: code, body: &reader)
     }
 
