@@ -75,11 +75,36 @@ package final class PosixDisk {
         let flags = O_RDWR | O_CLOEXEC | (creates ? O_CREAT : 0)
         // The variadic openat: the mode counts only where the file is created.
         let opened = retrying { unsafe Int(openat(root, file, flags, mode_t(0o640))) }
-        guard opened >= 0 else { throw failure("open", file) }
+        guard opened >= 0 else {
+            let code = errno
+            let isRefused = code == EACCES || code == EPERM || code == EROFS
+            errno = code
+            throw failure(isRefused ? "open for reading and writing" : "open", file)
+        }
         if openOrder.count == Self.maximumOpenFiles { release(openOrder[0]) }
         descriptors[file] = Int32(opened)
         openOrder.append(file)
         return Int32(opened)
+    }
+
+    /// For what writes nothing: a file that may only be read will do, a snapshot that was copied here,
+    /// say. `isOwn`: to be closed after use.
+    private func descriptorForReading(
+        _ file: String
+    ) throws(DiskError) -> (number: Int32, isOwn: Bool) {
+        if descriptors[file] == nil, let readOnly = openForReadingOnly(file) {
+            return (readOnly, true)
+        }
+        return (try descriptor(file), false)
+    }
+
+    /// Nil where the file may be written, or cannot be read either.
+    private func openForReadingOnly(_ file: String) -> Int32? {
+        guard unsafe faccessat(root, file, W_OK, AT_EACCESS) != 0, errno != ENOENT else {
+            return nil
+        }
+        let opened = retrying { unsafe Int(openat(root, file, O_RDONLY | O_CLOEXEC)) }
+        return opened >= 0 ? Int32(opened) : nil
     }
 
     private func release(_ file: String) {
@@ -136,7 +161,8 @@ extension PosixDisk: Disk {
     }
 
     package func read(_ file: String, at offset: Int, count: Int) throws(DiskError) -> [UInt8] {
-        let descriptor = try descriptor(file)
+        let (descriptor, isOwn) = try descriptorForReading(file)
+        defer { if isOwn { close(descriptor) } }
         guard count > 0 else { return [] }
         var failed = false
         // The array hands out its own storage, of `count` bytes, and learns how many were filled.
@@ -190,7 +216,8 @@ extension PosixDisk: Disk {
     }
 
     package func syncFile(_ file: String) throws(DiskError) {
-        let descriptor = try descriptor(file)
+        let (descriptor, isOwn) = try descriptorForReading(file)
+        defer { if isOwn { close(descriptor) } }
         guard retrying({ Int(fdatasync(descriptor)) }) == 0 else { throw failure("sync", file) }
     }
 
