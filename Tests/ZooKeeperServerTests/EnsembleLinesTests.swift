@@ -50,6 +50,8 @@ struct EnsembleLinesTests {
         #expect(configuration.clientPortAddress == nil)
         let bound = try read("server.1=a:1:2\nserver.2=b:1:2;10.1.1.1:2182\n")
         #expect(bound.clientPortAddress == "10.1.1.1")
+        let alone = try read("clientPort=1\nclientPortAddress=[::1]\n")
+        #expect(alone.clientPortAddress == "::1")
     }
 
     @Test func `several addresses of a member are parted by a bar`() throws {

@@ -161,7 +161,11 @@ extension ServerConfiguration {
         case "dataDir": dataDirectory = try context.text()
         case "dataLogDir": logDirectory = try context.text()
         case "clientPort": clientPort = try context.integer(in: 1...65535)
-        case "clientPortAddress": clientPortAddress = try context.text()
+        case "clientPortAddress":
+            // In brackets or not, as IPv6 addresses are written elsewhere in this file.
+            let text = try context.text()
+            let isBracketed = text.hasPrefix("[") && text.hasSuffix("]")
+            clientPortAddress = isBracketed ? String(text.dropFirst().dropLast()) : text
         case "clientPortListenBacklog":
             let backlog = try context.integer(in: -1...65535)
             if backlog > 0 { listenBacklog = Int32(backlog) }

@@ -37,6 +37,7 @@ final class PeerPorts {
         vigil = Vigil(loop: loop, runner: runner, election: election)
         listeners = Listeners(loop: loop, attempts: configuration.portBindAttempts)
         let logger = runner.logger
+        listeners.onOpen = { logger.info("\($0)") }
         listeners.onRetry = { logger.warning("\($0)") }
         // Not `weak`: each use of an object with a weak reference to it costs twice as much.
         listeners.onFailure = { [unowned runner] in runner.halt($0) }

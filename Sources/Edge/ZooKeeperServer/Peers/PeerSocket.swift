@@ -67,6 +67,7 @@ final class Listeners {
     private var channels: [any Channel] = []
     private var retries: [Scheduled<Void>] = []
     private var isStopped = false
+    var onOpen: (String) -> Void = { _ in }
     var onRetry: (String) -> Void = { _ in }
     var onFailure: (String) -> Void = { _ in }
 
@@ -105,6 +106,9 @@ final class Listeners {
         case .success(let channel):
             guard !isStopped else { return channel.close(promise: nil) }
             channels.append(channel)
+            // A name can stand for several addresses, of which this is the first.
+            let address = channel.localAddress?.ipAddress ?? "an unknown address"
+            onOpen("listening on the \(purpose) \(place) at \(address)")
         case .failure(let error):
             guard !isStopped else { return }
             let sentence =
