@@ -79,6 +79,17 @@ struct DamageTests {
         #expect(summary.notes.contains("data/snapshot.3.gz was passed over: it is compressed"))
     }
 
+    @Test func `damage is damage beside a compressed snapshot that is no newer`() throws {
+        let (disk, ends) = try groups(6)
+        try disk.write("data/snapshot.0.gz", at: 0, [0x1F, 0x8B])
+        disk.flipBit("log/log.1", at: ends[2] + 40, bit: 1)
+        let error = #expect(throws: JournalError.self) { try recovered(disk, Self.alone) }
+        guard case .damaged? = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+    }
+
     // MARK: - Torn or damaged
 
     @Test func `a sector that reads as zeros is torn in the last group, and damage before it`()

@@ -118,6 +118,21 @@ struct LearningTests: ZabPhaseTesting {
         #expect(bench.feed(.persisted(upTo: made[0].zxid)) == [.storeEpoch(.current, 2)])
     }
 
+    @Test(arguments: [Self.zxid(1, 5), Self.zxid(1, 6), Self.zxid(2, 0), Zxid(rawValue: -1)])
+    func `a cut that would cut nothing ends the attempt`(_ place: Zxid) {
+        var bench = Self.learner(log: Self.proposals(1, 1...5))
+        let actions = bench.feed(.fromLeader(Self.link, .truncate(place)))
+        #expect(!actions.contains { if case .truncate = $0 { true } else { false } })
+        #expect(bench.peer.role == .looking && bench.peer.lastLogged == Self.zxid(1, 5))
+    }
+
+    @Test func `a log that ends below the cut ends the attempt`() {
+        var bench = Self.learner(log: Self.proposals(1, 1...5))
+        bench.feed(.fromLeader(Self.link, .truncate(Self.zxid(1, 3))))
+        bench.feed(.truncated(lastZxid: Self.zxid(1, 2), recent: Self.proposals(1, 1...2)))
+        #expect(bench.peer.role == .looking && bench.peer.lastLogged == Self.zxid(1, 2))
+    }
+
     @Test func `a learner whose disk cannot be cut asks the same leader for everything`() {
         var bench = Self.learner(log: Self.proposals(1, 1...5))
         bench.feed(.fromLeader(Self.link, .truncate(Self.zxid(1, 3))))

@@ -228,7 +228,7 @@ struct NamingTests: ZabPhaseTesting {
 
     /// Server 3, with server 1 behind `link` and server 2 behind `other`.
     @Test(arguments: [true, false])
-    func `a leader commits once to ours, one by one to others`(_ isOurs: Bool) {
+    func `a leader commits once to ours, one by one to others`(_ isOurs: Bool) throws {
         var bench = elected(Self.ours)
         let name = isOurs ? Self.ours : nil
         bench.feed(.fromLearner(Self.link, info(1, name)), .fromLearner(Self.other, info(2, nil)))
@@ -253,6 +253,14 @@ struct NamingTests: ZabPhaseTesting {
         }
         #expect(commits(Self.link) == (isOurs ? [2] : [1, 2]))
         #expect(commits(Self.other) == [1, 2])
+        // Those of our make know before this leader's clients are answered.
+        let delivered = try #require(
+            actions.firstIndex { if case .deliver = $0 { true } else { false } }
+        )
+        let told = try #require(
+            actions.firstIndex { if case .send(Self.link, .commit) = $0 { true } else { false } }
+        )
+        #expect(!isOurs || told < delivered)
     }
 
     // MARK: - Whole ensembles
