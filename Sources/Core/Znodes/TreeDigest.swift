@@ -20,44 +20,24 @@ enum TreeDigest {
 
     /// What a znode adds to the tree's digest. The order of the fields is not the snapshot's.
     static func znodeDigest(contentState: UInt32, stat: PersistedStat) -> Int64 {
-        var fields = StatBytes()
-        fields.append(stat.czxid.rawValue)
-        fields.append(stat.mzxid.rawValue)
-        fields.append(stat.pzxid.rawValue)
-        fields.append(stat.ctime.rawValue)
-        fields.append(stat.mtime.rawValue)
-        fields.append(stat.version)
-        fields.append(stat.cversion)
-        fields.append(stat.aversion)
-        fields.append(stat.ephemeralOwner)
         var checksum = CRC32(register: contentState)
-        checksum.update(fields.bytes.span)
+        checksum.update(
+            bigEndian: [
+                stat.czxid.rawValue, stat.mzxid.rawValue, stat.pzxid.rawValue,
+                stat.ctime.rawValue, stat.mtime.rawValue, pair(stat.version, stat.cversion),
+                pair(stat.aversion, Int32(stat.ephemeralOwner >> 32)),
+            ],
+            Int32(truncatingIfNeeded: stat.ephemeralOwner)
+        )
         return Int64(checksum.value)
+    }
+
+    /// Two fields in one step.
+    private static func pair(_ first: Int32, _ second: Int32) -> Int64 {
+        Int64(first) << 32 | Int64(UInt32(bitPattern: second))
     }
 
     /// Whether the digest leaves a path out.
     static func excludes(_ path: [UInt8]) -> Bool { path.starts(with: systemPrefix) }
     private static let systemPrefix = Array("/zookeeper/".utf8)
-}
-
-/// 60 bytes filled from the front with big-endian numbers, without the heap.
-private struct StatBytes {
-    var bytes = InlineArray<60, UInt8>(repeating: 0)
-    private var count = 0
-
-    // Inlined, so that every place is known.
-    @inline(__always)
-    mutating func append(_ number: Int64) {
-        append(Int32(truncatingIfNeeded: number >> 32))
-        append(Int32(truncatingIfNeeded: number))
-    }
-
-    @inline(__always)
-    mutating func append(_ number: Int32) {
-        bytes[count] = UInt8(truncatingIfNeeded: number >> 24)
-        bytes[count + 1] = UInt8(truncatingIfNeeded: number >> 16)
-        bytes[count + 2] = UInt8(truncatingIfNeeded: number >> 8)
-        bytes[count + 3] = UInt8(truncatingIfNeeded: number)
-        count += 4
-    }
 }
