@@ -108,8 +108,9 @@ package enum AccessCheck {
 }
 
 extension Identity {
-    /// `world:anyone`.
-    var isAnyone: Bool { scheme.hasSameBytes(as: "world") && id.hasSameBytes(as: "anyone") }
+    /// `world:anyone`. Nothing else is canonically equivalent to lower-case ASCII letters, so that
+    /// strings may be compared here, which takes two words where bytes take a loop.
+    var isAnyone: Bool { scheme == "world" && id == "anyone" }
 }
 
 extension String {
