@@ -99,26 +99,28 @@ extension Replica {
         }
         let ending: QueuedRequest.Ending =
             if case .closeSession = transaction.body { .closes } else { .stays }
+        let isLocal = locals.contains(clients[slot].session)
         // Mostly it stands first, and need not be put back to wait for its turn.
         if let (request, shape) = clients[slot].takeFirstIfWrite() {
             outstanding -= 1
-            answer(request, response(to: result, as: shape, at: slot), ending, at: slot, &actions)
+            let response = Self.response(to: result, as: shape, isLocal: isLocal)
+            answer(request, response, ending, at: slot, &actions)
             if ending == .closes { return }
         } else if let (index, shape) = clients[slot].firstWrite {
-            let response = response(to: result, as: shape, at: slot)
+            let response = Self.response(to: result, as: shape, isLocal: isLocal)
             clients[slot].replace(at: index, by: .finished(response, ending))
         }
         advance(slot, &actions)
     }
 
-    private func response(
+    private static func response(
         to result: ApplyResult,
         as shape: ReplyShape,
-        at slot: Int
+        isLocal: Bool
     ) -> Result<Response, ErrorCode> {
-        let response = Self.response(to: result, as: shape)
+        let response = response(to: result, as: shape)
         // Apache's leader knows no better of a session that is alive here.
-        if case .failure(.sessionExpired) = response, locals.contains(clients[slot].session) {
+        if isLocal, case .failure(.sessionExpired) = response {
             return .failure(.ephemeralOnLocalSession)
         }
         return response
@@ -152,32 +154,29 @@ extension Replica {
     ) -> Result<Response, ErrorCode> {
         switch (result, shape) {
         case (.single(let part), _):
-            if case .failure(let code) = part { return .failure(code) }
-            return response(to: part, as: shape).map(Result.success)
-                ?? .failure(.dataInconsistency)
+            switch (part, shape) {
+            case (.failure(let code), _): return .failure(code)
+            case (.created(let path, _), .path): return .success(.created(path))
+            case (.created(let path, let stat), .pathAndStat):
+                return .success(.createdWithStat(path, stat))
+            case (.stat(let stat), .stat): return .success(.stat(stat))
+            case (.done, .empty): return .success(.empty)
+            case (.done, .checked): return .success(.checked)
+            // Not what was asked, which another server's leader could do.
+            default: return .failure(.dataInconsistency)
+            }
         case (.multi(let parts), .multi(let shapes)) where parts.count == shapes.count:
             return .success(
                 .multi(
                     zip(parts, shapes).map { part, shape in
-                        if case .failure(let code) = part { return .failure(code) }
-                        return response(to: part, as: shape).map(MultiResult.success)
-                            ?? .failure(.dataInconsistency)
+                        switch response(to: .single(part), as: shape) {
+                        case .success(let response): .success(response)
+                        case .failure(let code): .failure(code)
+                        }
                     }
                 )
             )
         case (.multi, _): return .failure(.dataInconsistency)
-        }
-    }
-
-    /// Nil where the outcome is not one of what was asked, which another server's leader could do.
-    private static func response(to part: PartResult, as shape: ReplyShape) -> Response? {
-        switch (part, shape) {
-        case (.created(let path, _), .path): .created(path)
-        case (.created(let path, let stat), .pathAndStat): .createdWithStat(path, stat)
-        case (.stat(let stat), .stat): .stat(stat)
-        case (.done, .empty): .empty
-        case (.done, .checked): .checked
-        default: nil
         }
     }
 }

@@ -75,7 +75,7 @@ extension Replica {
     }
 
     private mutating func propose(
-        _ body: TransactionBody,
+        _ body: consuming TransactionBody,
         session: SessionID,
         cxid: Int32,
         connection: ConnectionID?,
@@ -86,11 +86,11 @@ extension Replica {
             cxid: cxid,
             zxid: zab.nextZxid,
             time: now.timestamp,
-            body: body
+            body: consume body
         )
         var bytes = TransactionCodec.encode(transaction)
         if bytes.count > configuration.maximumTransactionBytes {
-            transaction.body = shortened(body)
+            transaction.body = shortened(transaction.body)
             bytes = TransactionCodec.encode(transaction)
         }
         statistics.proposed(bytes: bytes.count)

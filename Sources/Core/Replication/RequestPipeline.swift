@@ -206,23 +206,22 @@ extension Replica {
     /// Answers a request that has left the queue.
     mutating func answer(
         _ request: QueuedRequest,
-        _ result: Result<Response, ErrorCode>,
+        _ result: consuming Result<Response, ErrorCode>,
         _ ending: QueuedRequest.Ending,
         at slot: Int,
         _ actions: inout [ReplicaAction]
     ) {
+        let closing: String? = ending == .closes ? Self.closing(after: result) : nil
         reply(
             at: slot,
             xid: request.xid,
             request.code,
-            result,
+            consume result,
             ending,
             arrived: request.arrived,
             &actions
         )
-        if ending == .closes {
-            closeClient(at: slot, reason: Self.closing(after: result), &actions)
-        }
+        if let closing { closeClient(at: slot, reason: closing, &actions) }
     }
 
     private static func closing(after result: Result<Response, ErrorCode>) -> String {
@@ -236,7 +235,7 @@ extension Replica {
         at slot: Int,
         xid: Int32,
         _ code: Int32,
-        _ result: Result<Response, ErrorCode>,
+        _ result: consuming Result<Response, ErrorCode>,
         _ ending: QueuedRequest.Ending = .stays,
         arrived: Instant,
         _ actions: inout [ReplicaAction]
@@ -257,8 +256,8 @@ extension Replica {
                 latency: milliseconds
             )
         }
-        actions.append(.reply(id, Reply(xid: xid, zxid: zxid, result: result)))
         clients[slot].unsentBytes += Self.approximateSize(of: result)
+        actions.append(.reply(id, Reply(xid: xid, zxid: zxid, result: consume result)))
         if !clients[slot].hasCredit { pause(slot, .credit, &actions) }
     }
 

@@ -177,7 +177,6 @@ package struct ZabPeer: Sendable {
         _ now: Instant,
         _ actions: inout [ZabAction]
     ) {
-        var election = election
         var outcome: Standing?
         switch input {
         case .wake:
@@ -215,7 +214,7 @@ package struct ZabPeer: Sendable {
         if let outcome {
             elected(outcome, now, &actions)
         } else {
-            phase = .looking(election)
+            phase = .looking(consume election)
         }
     }
 
@@ -226,7 +225,6 @@ package struct ZabPeer: Sendable {
         _ now: Instant,
         _ actions: inout [ZabAction]
     ) {
-        var leadership = leadership
         switch input {
         case .propose(let proposal):
             guard leadership.stage == .broadcasting else { break }
@@ -311,7 +309,7 @@ package struct ZabPeer: Sendable {
         takesProposals = takesNow
         role = leadership.role
         if leadership.stage == .broadcasting { standing?.vote.peerEpoch = leadership.epoch }
-        phase = .leading(leadership)
+        phase = .leading(consume leadership)
     }
 
     private mutating func learn(
@@ -321,7 +319,6 @@ package struct ZabPeer: Sendable {
         _ now: Instant,
         _ actions: inout [ZabAction]
     ) {
-        var learning = learning
         switch input {
         case .fromLeader(let connection, let message):
             learning.received(
@@ -373,7 +370,7 @@ package struct ZabPeer: Sendable {
             lastLeader = learning.leader
             standing?.vote.peerEpoch = ledger.currentEpoch
         }
-        phase = .learning(learning)
+        phase = .learning(consume learning)
     }
 
     // MARK: - From phase to phase

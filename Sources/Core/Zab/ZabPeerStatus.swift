@@ -13,10 +13,10 @@ extension ZabPeer {
         leadership?.learners.first { $0.connection == learner }?.output.hasRoom ?? true
     }
     /// The zxid of the next proposal; valid while leading.
-    package var nextZxid: Zxid { lastProposed.next }
-    package var lastProposed: Zxid {
-        guard case .leading(let leadership) = phase else { return ledger.lastLogged }
-        return leadership.lastProposed
+    package var nextZxid: Zxid {
+        // The leadership knows, too, but would be copied to be asked.
+        guard case .leading(let epoch) = role else { return ledger.lastLogged.next }
+        return max(ledger.lastLogged, Zxid(epoch: epoch, counter: 0)).next
     }
     /// The newest delivered proposal, or the newest in the recovered database.
     package var lastCommitted: Zxid { ledger.lastDelivered }
@@ -67,6 +67,7 @@ extension ZabPeer {
             if leadership.stage == .broadcasting {
                 precondition(leadership.ownsEpoch || ledger.quorum.voters.count > 1)
                 precondition(leadership.lastProposed.epoch == leadership.epoch)
+                precondition(leadership.lastProposed.next == nextZxid)
                 precondition(
                     ledger.tail.allSatisfy { $0.zxid.epoch == leadership.epoch },
                     "an outstanding proposal of an earlier epoch"

@@ -31,13 +31,13 @@ package enum TransactionCodec {
     }
 
     package static func encode(_ transaction: Transaction, into writer: inout JuteWriter) {
-        writer.bytes.append(addingCapacity: 32) {
-            $0.appendBigEndian(transaction.session.rawValue)
-            $0.appendBigEndian(transaction.cxid)
-            $0.appendBigEndian(transaction.zxid.rawValue)
-            $0.appendBigEndian(transaction.time.rawValue)
-            $0.appendBigEndian(type(of: transaction.body).rawValue)
-        }
+        writer.header(
+            transaction.session,
+            transaction.cxid,
+            transaction.zxid,
+            transaction.time,
+            type(of: transaction.body).rawValue
+        )
         write(transaction.body, into: &writer)
         if let digest = transaction.digest {
             writer.int32(digest.version)
@@ -276,5 +276,24 @@ extension TransactionCodec {
             throw reader.error(.trailingBytes, reading: "a transaction")
         }
         return digest
+    }
+}
+
+extension JuteWriter {
+    /// Numbers, not the transaction: what a closure captures is copied.
+    fileprivate mutating func header(
+        _ session: SessionID,
+        _ cxid: Int32,
+        _ zxid: Zxid,
+        _ time: Timestamp,
+        _ type: Int32
+    ) {
+        bytes.append(addingCapacity: 32) {
+            $0.appendBigEndian(session.rawValue)
+            $0.appendBigEndian(cxid)
+            $0.appendBigEndian(zxid.rawValue)
+            $0.appendBigEndian(time.rawValue)
+            $0.appendBigEndian(type)
+        }
     }
 }
