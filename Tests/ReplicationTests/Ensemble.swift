@@ -331,6 +331,7 @@ final class Ensemble {
             } else {
                 undrained.append((id, connection))
             }
+        case .append(let proposal): node(id).storage.append(.append([proposal]))
         case .storage(let request): node(id).storage.append(request)
         case .truncate(let zxid):
             while let request = node(id).storage.popFirst() {

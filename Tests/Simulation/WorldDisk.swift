@@ -38,7 +38,7 @@ extension World {
         guard process.storageUnderWay == nil else { return }
         var delay = diskDelay()
         if !process.pendingStorage.isEmpty {
-            process.storageUnderWay = .requests(process.pendingStorage)
+            process.storageUnderWay = .requests(gathered(process.pendingStorage))
             process.pendingStorage = []
         } else if let zxid = process.pendingTruncation {
             process.pendingTruncation = nil
@@ -54,6 +54,23 @@ extension World {
             delay = stall
         }
         agenda.plan(.storageDone(index, life: life), at: now + delay)
+    }
+
+    /// Appends in a row are one request with all of their proposals, as in the real server's queue.
+    private func gathered(_ requests: [StorageRequest]) -> [StorageRequest] {
+        var result: [StorageRequest] = []
+        var appends: [Proposal] = []
+        for request in requests {
+            if case .append(let proposals) = request {
+                appends += proposals
+                continue
+            }
+            if !appends.isEmpty { result.append(.append(appends)) }
+            appends = []
+            result.append(request)
+        }
+        if !appends.isEmpty { result.append(.append(appends)) }
+        return result
     }
 
     func storageDone(_ index: Int, _ life: Int) {

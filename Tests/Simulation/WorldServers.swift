@@ -214,6 +214,7 @@ extension World {
         case .resumeReading(let id):
             process.clients[id]?.isPaused = false
             decodeFrames(index, life, id)
+        case .append(let proposal): take(.append([proposal]), process, index)
         case .storage(let request): take(request, process, index)
         case .truncate(let zxid):
             note("server \(index) truncates to \(zxid)")

@@ -72,7 +72,7 @@ struct ElectionTests: ZabPhaseTesting {
         #expect(bench.peer.nextZxid == Self.zxid(1, 1))
         #expect(
             bench.feed(.propose(made[0]), .propose(made[1]), .propose(made[2]))
-                == made.map { .append([$0]) }
+                == made.map(ZabAction.append)
         )
         #expect(bench.peer.lastCommitted == .zero)
         #expect(bench.peer.pendingProposalCount == 3)
@@ -90,7 +90,7 @@ struct ElectionTests: ZabPhaseTesting {
         bench.feed(.propose(made[0]))
         #expect(
             bench.feed(.propose(made[1])) == [
-                .append([made[1]]), .roleChanged(.looking), .roleChanged(.preparing),
+                .append(made[1]), .roleChanged(.looking), .roleChanged(.preparing),
                 .storeEpoch(.accepted, 2),
             ]
         )

@@ -109,7 +109,7 @@ struct HistoriesOfSynchronizationTests: ZabPhaseTesting {
         )
         #expect(
             bench.feed(.snapshotInstalled(Self.zxid(1, 9))) == [
-                .append([made[0]]), .append([made[1]]),
+                .append(made[0]), .append(made[1]),
             ]
         )
         bench.feed(.persisted(upTo: made[1].zxid), .epochStored(.current, 2))

@@ -41,7 +41,7 @@ struct LearningTests: ZabPhaseTesting {
                 .fromLeader(Self.link, .proposal(made[1])),
                 .fromLeader(Self.link, .commit(made[1].zxid)),
                 .fromLeader(Self.link, Self.newLeader(2))
-            ) == made.map { .append([$0]) }
+            ) == made.map(ZabAction.append)
         )
         #expect(bench.feed(.persisted(upTo: made[0].zxid)) == [])
         #expect(bench.feed(.persisted(upTo: made[1].zxid)) == [.storeEpoch(.current, 2)])
@@ -63,7 +63,7 @@ struct LearningTests: ZabPhaseTesting {
             bench.feed(
                 .fromLeader(Self.link, .proposal(made[0])),
                 .fromLeader(Self.link, .proposal(made[1]))
-            ) == made.map { .append([$0]) }
+            ) == made.map(ZabAction.append)
         )
         // The others may have it before this disk does.
         #expect(
@@ -113,7 +113,7 @@ struct LearningTests: ZabPhaseTesting {
             bench.feed(
                 .truncated(lastZxid: Self.zxid(1, 3), recent: Self.proposals(1, 1...3))
             )
-                == [.append(made)]
+                == made.map(ZabAction.append)
         )
         #expect(bench.feed(.persisted(upTo: made[0].zxid)) == [.storeEpoch(.current, 2)])
     }
@@ -221,7 +221,7 @@ struct LearningTests: ZabPhaseTesting {
                 .fromLeader(Self.link, .inform(made[0])),
                 .persisted(upTo: made[0].zxid)
             ) == [
-                .append([made[0]]), .deliver(made[0]),
+                .append(made[0]), .deliver(made[0]),
             ]
         )
     }

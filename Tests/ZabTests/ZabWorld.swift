@@ -330,7 +330,7 @@ struct ZabWorld {
                 if connections[at].learner == index { connections[at].learnerOpen = false }
                 if connections[at].leader == index { connections[at].leaderOpen = false }
             case .reportDrained(let id): drains.append((index, id))
-            case .append(let proposals): servers[index].jobs.append(.append(proposals))
+            case .append(let proposal): servers[index].jobs.append(.append([proposal]))
             case .storeEpoch(let kind, let epoch): servers[index].jobs.append(.epoch(kind, epoch))
             case .storeEnsemble(let name): servers[index].jobs.append(.name(name))
             case .readLog(let after, let through, _):

@@ -4,7 +4,6 @@ import ZooKeeperModel
 @testable import ZooKeeperServer
 
 struct CommitGroupTests {
-    private let write = StorageRequest.append([])
     private let sync = Duration.microseconds(200)
 
     /// Microseconds after the answer that every test begins with.
@@ -23,7 +22,7 @@ struct CommitGroupTests {
     }
 
     private func add(_ writes: Int, to group: inout CommitGroup) {
-        for _ in 0..<writes { group.add(write) }
+        for _ in 0..<writes { group.addAppend() }
     }
 
     /// One more round: so many are submitted now, and answered a sync later.

@@ -125,18 +125,19 @@ struct Client: Sendable {
 }
 
 struct QueuedRequest: Sendable {
+    /// The kinds that are rare lie behind a reference, so that the common one is quickly copied.
     enum Work: Sendable {
         /// Answered when its transaction is applied.
         case write(ReplyShape)
         /// A write that waits for what came before it, and who its sender was when it came.
         indirect case unsent(Request, ReplyShape, [Identity])
-        case read(Operation)
+        indirect case read(Operation)
         /// On the leader, once all of this has come.
-        case sync(ZnodePath, SyncPlace)
+        indirect case sync(ZnodePath, SyncPlace)
         /// On a learner: once the leader says so.
-        case forwardedSync(ZnodePath)
+        indirect case forwardedSync(ZnodePath)
         /// Waits for nothing but its turn.
-        case finished(Result<Response, ErrorCode>, Ending)
+        indirect case finished(Result<Response, ErrorCode>, Ending)
     }
     enum Ending: Hashable, Sendable {
         case stays

@@ -91,6 +91,8 @@ package struct Replica {
 
     // Buffers that keep their storage from input to input.
     private var zabActions: [ZabAction] = []
+    /// Empty: the room of those that were carried out last.
+    private var performedZabActions: [ZabAction] = []
     private var isPerformingZabActions = false
     var changes: [TreeChange] = []
     var firedWatches: [FiredWatch] = []
@@ -266,23 +268,30 @@ package struct Replica {
         zab.handle(input, at: now.instant, actions: &zabActions)
         guard !isPerformingZabActions else { return }
         isPerformingZabActions = true
-        var index = 0
-        while index < zabActions.count {
-            let action = zabActions[index]
-            index += 1
-            perform(action, &actions)
+        while !zabActions.isEmpty {
+            // Two arrays in turns.
+            var batch: [ZabAction] = []
+            swap(&batch, &performedZabActions)
+            swap(&batch, &zabActions)
+            for index in batch.indices {
+                perform(batch.take(at: index, leaving: .finishInstall), &actions)
+            }
+            batch.removeAll(keepingCapacity: batch.capacity <= 4096)
+            performedZabActions = batch
         }
         sendDueAnswers(&actions)
-        zabActions.removeAll(keepingCapacity: zabActions.capacity <= 4096)
         isPerformingZabActions = false
     }
 
-    private mutating func perform(_ action: ZabAction, _ actions: inout [ReplicaAction]) {
-        switch action {
+    private mutating func perform(
+        _ action: consuming ZabAction,
+        _ actions: inout [ReplicaAction]
+    ) {
+        switch consume action {
         case .deliver(let proposal): deliver(proposal, &actions)
-        case .append(let proposals):
-            actions.append(.storage(.append(proposals)))
-            snapshots.appended(proposals)
+        case .append(let proposal):
+            actions.append(.append(proposal))
+            snapshots.appended(proposal)
             beginSnapshotIfDue(&actions)
         case .send(let id, .ensemble(let name, _)):
             // With the newest of this leader's history.

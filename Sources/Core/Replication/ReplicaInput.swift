@@ -56,6 +56,10 @@ package enum ReplicaAction: Sendable {
     case resumeReading(ConnectionID)
 
     // The disk.
+    /// As the disk's `.append`, whose list is the runner's to gather: one for each proposal would be
+    /// made and dropped for every write.
+    case append(Proposal)
+    /// Anything but an `.append`.
     case storage(StorageRequest)
     /// Cut the log after this zxid, recover again, and answer with `.recovered`; or, where the
     /// journal throws `notInLog`, with `.truncationRefused`. Whatever was asked of the disk before

@@ -68,9 +68,9 @@ struct SnapshotWriting: Sendable {
         dueBytes = snapshotSizeBytes / 2 + random.below(snapshotSizeBytes / 2)
     }
 
-    mutating func appended(_ proposals: [Proposal]) {
-        count += proposals.count
-        for proposal in proposals { bytes += proposal.bytes.count }
+    mutating func appended(_ proposal: Proposal) {
+        count += 1
+        bytes += proposal.bytes.count
     }
 
     var isDue: Bool {

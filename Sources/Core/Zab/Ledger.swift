@@ -120,7 +120,7 @@ struct Ledger: Sendable {
         } else {
             unpersisted.append((proposal.zxid, proposal.bytes.count))
         }
-        actions.append(.append([proposal]))
+        actions.append(.append(proposal))
     }
 
     /// Takes the oldest of the tail into the tree.

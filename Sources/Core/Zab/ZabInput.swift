@@ -65,7 +65,7 @@ package enum ZabAction: Hashable, Sendable {
     /// process any more, at once if that is so already.
     case reportDrained(ConnectionID)
 
-    case append([Proposal])
+    case append(Proposal)
     case storeEpoch(EpochKind, Int64)
     /// Durable before a later `.storeEpoch` is answered.
     case storeEnsemble(EnsembleName)

@@ -44,9 +44,11 @@ struct CommitGroup {
 
     init() {}
 
+    mutating func addAppend() { gathered += 1 }
+
     mutating func add(_ request: StorageRequest) {
         switch request {
-        case .append: gathered += 1
+        case .append(let proposals): gathered += proposals.count
         case .snapshotSlice: break
         case .storeEpoch, .storeEnsemble, .beginSnapshot, .beginInstall, .finishSnapshot,
             .abandonSnapshot, .readLog:

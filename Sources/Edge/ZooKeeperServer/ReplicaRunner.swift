@@ -22,6 +22,8 @@ final class ReplicaRunner {
     /// The newest reading that the replica was given.
     private var latest: ClockReading
     private var actions: [ReplicaAction] = []
+    /// Empty: the room of those that were carried out last.
+    private var performed: [ReplicaAction] = []
     private var isPerforming = false
 
     private(set) var connections: [ConnectionID: ClientConnection] = [:]
@@ -179,23 +181,31 @@ final class ReplicaRunner {
     private func perform() {
         guard !isPerforming else { return }
         isPerforming = true
-        var index = 0
-        while index < actions.count {
-            perform(actions[index])
-            index += 1
+        while !actions.isEmpty {
+            // Two arrays in turns.
+            var batch: [ReplicaAction] = []
+            swap(&batch, &performed)
+            swap(&batch, &actions)
+            for index in batch.indices {
+                perform(batch.take(at: index, leaving: .storage(.abandonSnapshot)))
+            }
+            batch.removeAll(keepingCapacity: batch.capacity <= 4096)
+            performed = batch
         }
-        actions.removeAll(keepingCapacity: actions.capacity <= 4096)
         isPerforming = false
     }
 
-    private func perform(_ action: ReplicaAction) {
-        switch action {
+    private func perform(_ action: consuming ReplicaAction) {
+        switch consume action {
         case .reply(let id, let reply): connection(id)?.send(reply)
         case .event(let id, let event): connections[id]?.send(event)
         case .connectResponse(let id, let response): connections[id]?.send(response)
         case .closeClient(let id, let reason): connections[id]?.close(reason)
         case .pauseReading(let id): connections[id]?.setPaused(true)
         case .resumeReading(let id): connections[id]?.setPaused(false)
+        case .append(let proposal):
+            pendingStorage.append(proposal)
+            commitGroup.addAppend()
         case .storage(let request):
             pendingStorage.append(request)
             commitGroup.add(request)

@@ -361,9 +361,10 @@ extension PlantedBug {
                         state.connections["asking"]
                     state.keptActions.append(action)
                     return []
-                case .storage(.append(let proposals)):
-                    for transaction in proposals.compactMap({ decoded($0) }) {
-                        guard case .closeSession = transaction.body else { continue }
+                case .append(let proposal):
+                    if let transaction = decoded(proposal),
+                        case .closeSession = transaction.body
+                    {
                         state.counts["ended \(transaction.session)"] = 1
                         for case .fromLearner(_, .request(let request)) in state.keptInputs
                         where request.session == transaction.session && isPlainWrite(request) {

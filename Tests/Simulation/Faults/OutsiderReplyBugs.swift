@@ -82,8 +82,8 @@ extension PlantedBug {
                 switch action {
                 case .send(_, .request(let request)) where isWrite(request):
                     state.keptActions.append(action)
-                case .storage(.append(let proposals)) where !state.keptActions.isEmpty:
-                    for transaction in proposals.compactMap({ decoded($0) }) {
+                case .append(let proposal) where !state.keptActions.isEmpty:
+                    if let transaction = decoded(proposal) {
                         state.keptActions.removeAll {
                             guard case .send(_, .request(let request)) = $0 else { return false }
                             return request.session == transaction.session
