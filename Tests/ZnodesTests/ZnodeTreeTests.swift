@@ -182,6 +182,21 @@ struct ZnodeTreeTests {
         tree.checkInvariants()
     }
 
+    @Test func `a tree that is not to tell its changes makes them all the same`() {
+        var told = ZnodeTree()
+        var silent = ZnodeTree()
+        silent.tellsChanges = false
+        for body in [
+            creation("/a"), creation("/a/b"), .setData("/a", data: [1, 2], version: 1),
+            .delete("/a/b"),
+        ] {
+            #expect(told.changes(of: body).count == 1)
+            #expect(silent.changes(of: body).isEmpty)
+        }
+        #expect(silent.digest == told.digest)
+        #expect(silent.count == told.count)
+    }
+
     @Test func `ACLs that differ in spelling alone stay apart`() throws {
         var tree = ZnodeTree()
         let lists = ["e\u{301}:x", "\u{e9}:x"].map {

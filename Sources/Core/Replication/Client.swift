@@ -160,20 +160,20 @@ enum ReplyShape: Hashable, Sendable {
     case stat
     case multi([ReplyShape])
 
-    init(_ operation: Operation) {
+    static func of(_ operation: Operation) -> ReplyShape {
         switch operation {
         case .create(let request):
             switch request.kind {
-            case .create: self = .path
-            case .create2, .container, .timeToLive: self = .pathAndStat
+            case .create: .path
+            case .create2, .container, .timeToLive: .pathAndStat
             }
-        case .setData, .setACL: self = .stat
-        case .check: self = .checked
-        case .multi(let operations): self = .multi(operations.map(ReplyShape.init))
+        case .setData, .setACL: .stat
+        case .check: .checked
+        case .multi(let operations): .multi(operations.map(ReplyShape.of))
         case .delete, .exists, .getData, .getACL, .getChildren, .getChildren2, .sync, .setWatches,
             .addWatch, .checkWatches, .removeWatches, .auth, .ping, .closeSession, .unsupported,
             .malformed:
-            self = .empty
+            .empty
         }
     }
 }
@@ -184,10 +184,19 @@ struct ClientTable: Sendable {
     /// Those without an entry in `slots` are vacant.
     private var clients: [Client] = []
     private var vacant: [Int] = []
+    private var latest: (id: ConnectionID, slot: Int)?
 
     var count: Int { slots.count }
 
     func slot(of id: ConnectionID) -> Int? { slots[id] }
+
+    /// The same, quicker for whom it was asked last: requests and answers come in rows.
+    mutating func likelySlot(of id: ConnectionID) -> Int? {
+        if let latest, latest.id == id { return latest.slot }
+        guard let slot = slots[id] else { return nil }
+        latest = (id, slot)
+        return slot
+    }
 
     subscript(slot: Int) -> Client {
         _read { yield clients[slot] }
@@ -209,6 +218,7 @@ struct ClientTable: Sendable {
     mutating func remove(at slot: Int) {
         let id = clients[slot].id
         slots[id] = nil
+        latest = nil
         clients[slot] = Client(id: id, address: "", established: Timestamp(rawValue: 0))
         vacant.append(slot)
     }

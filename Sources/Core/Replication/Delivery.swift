@@ -36,6 +36,7 @@ extension Replica {
         }
         let mismatches = database.digestMismatches
         changes.removeAll(keepingCapacity: true)
+        database.tree.tellsChanges = watches.watchCount > 0
         let result = database.apply(transaction, changes: &changes)
         let count = database.digestMismatches
         // Once they differ they mostly go on to: 1, 2, 4, 8… are said, the status tells them all.
@@ -55,7 +56,7 @@ extension Replica {
         fireWatches(&actions)
         // Those that waited for the transactions before this one come before its own reply.
         releaseSyncs(&actions)
-        if let origin, let slot = clients.slot(of: origin) {
+        if let origin, let slot = clients.likelySlot(of: origin) {
             finishWrite(transaction, result, at: slot, &actions)
         }
         sessionChanged(by: transaction, &actions)

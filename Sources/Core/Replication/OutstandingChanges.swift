@@ -32,7 +32,12 @@ struct OutstandingChanges: Sendable {
         var previous: Znode?
     }
 
+    /// Records of what is applied (up to `appliedZxid`) stay for a while, and count as absent: most
+    /// are replaced by the next change of the same znode, which is cheaper than to remove each.
     private var znodes: [ZnodePath: Znode] = [:]
+    private var appliedZxid = Zxid.zero
+    /// So many more than there are entries may stay.
+    private static let spareRecords = 1024
     /// One for each record that was made, oldest first.
     private var entries = Deque<Entry>()
     /// Paths of ephemerals that the entries created or deleted, in the order of the entries.
@@ -40,11 +45,13 @@ struct OutstandingChanges: Sendable {
     /// What the request under way has replaced.
     private var undo: [Undo] = []
 
-    var isEmpty: Bool { znodes.isEmpty }
+    var isEmpty: Bool { entries.isEmpty }
 
     /// The znode as it will be, or nil where there will be none.
     func find(_ path: ZnodePath, in tree: borrowing ZnodeTree) -> Znode? {
-        if !znodes.isEmpty, let znode = znodes[path] { return znode.exists ? znode : nil }
+        if !entries.isEmpty, let znode = znodes[path], znode.zxid > appliedZxid {
+            return znode.exists ? znode : nil
+        }
         guard let index = tree.find(path) else { return nil }
         let stat = tree.persistedStat(of: index)
         return Znode(
@@ -91,14 +98,22 @@ struct OutstandingChanges: Sendable {
 
     /// The tree has caught up with this proposal.
     mutating func applied(upTo zxid: Zxid) {
+        appliedZxid = max(appliedZxid, zxid)
+        defer { forgetApplied() }
         while !entries.isEmpty, entries[0].zxid <= zxid {
             let entry = entries.removeFirst()
-            if let index = znodes.index(forKey: entry.path), znodes.values[index].zxid <= zxid {
-                znodes.remove(at: index)
-            }
             guard let session = entry.session else { continue }
             _ = ephemeralPaths[session]?.popFirst()
             if ephemeralPaths[session]?.isEmpty == true { ephemeralPaths[session] = nil }
+        }
+    }
+
+    private mutating func forgetApplied() {
+        guard znodes.count > 2 * entries.count + Self.spareRecords else { return }
+        if entries.isEmpty {
+            znodes.removeAll(keepingCapacity: true)
+        } else {
+            znodes = znodes.filter { $0.value.zxid > appliedZxid }
         }
     }
 
@@ -125,8 +140,13 @@ struct OutstandingChanges: Sendable {
             last = entry.zxid
             newest[entry.path] = entry.zxid
         }
-        precondition(newest.count == znodes.count, "outstanding changes without an entry")
-        for (path, znode) in znodes {
+        let outstanding = znodes.filter { $0.value.zxid > appliedZxid }
+        precondition(newest.count == outstanding.count, "outstanding changes without an entry")
+        precondition(
+            znodes.count <= 2 * entries.count + Self.spareRecords,
+            "applied changes are not forgotten"
+        )
+        for (path, znode) in outstanding {
             precondition(
                 newest[path] == znode.zxid && znode.childCount >= 0,
                 "the outstanding change of \(path) is \(znode), its entry \(String(describing: newest[path]))"

@@ -132,12 +132,12 @@ package struct Replica {
 
     /// Takes one input and appends what must be done to `actions`, in order.
     package mutating func handle(
-        _ input: ReplicaInput,
+        _ input: consuming ReplicaInput,
         at now: ClockReading,
         actions: inout [ReplicaAction]
     ) {
         self.now = now
-        switch input {
+        switch consume input {
         case .request(let id, let request): receive(request, from: id, &actions)
         case .start: start(&actions)
         case .wake:

@@ -10,7 +10,7 @@ extension Replica {
         from id: ConnectionID,
         _ actions: inout [ReplicaAction]
     ) {
-        guard let slot = clients.slot(of: id) else { return }
+        guard let slot = clients.likelySlot(of: id) else { return }
         switch clients[slot].phase {
         case .serving: break
         case .closing: return
@@ -43,7 +43,7 @@ extension Replica {
             }
         case .create, .delete, .setData, .setACL, .multi:
             upgradeIfNeeded(for: request.operation, at: slot, &actions)
-            write(request, ReplyShape(request.operation), code, at: slot, &actions)
+            write(request, ReplyShape.of(request.operation), code, at: slot, &actions)
         case .closeSession where locals.contains(clients[slot].session):
             closeLocalSession(request, at: slot, &actions)
         case .closeSession: write(request, .empty, code, at: slot, &actions)

@@ -13,7 +13,13 @@ extension ZabPeer {
         leadership?.learners.first { $0.connection == learner }?.output.hasRoom ?? true
     }
     /// The zxid of the next proposal; valid while leading.
+    ///
+    /// Changes nothing. It is `mutating` because every write asks for it: to read in a part of a
+    /// structure that is being changed means to copy that part first.
     package var nextZxid: Zxid {
+        mutating get { followingZxid }
+    }
+    private var followingZxid: Zxid {
         // The leadership knows, too, but would be copied to be asked.
         guard case .leading(let epoch) = role else { return ledger.lastLogged.next }
         return max(ledger.lastLogged, Zxid(epoch: epoch, counter: 0)).next
@@ -67,7 +73,7 @@ extension ZabPeer {
             if leadership.stage == .broadcasting {
                 precondition(leadership.ownsEpoch || ledger.quorum.voters.count > 1)
                 precondition(leadership.lastProposed.epoch == leadership.epoch)
-                precondition(leadership.lastProposed.next == nextZxid)
+                precondition(leadership.lastProposed.next == followingZxid)
                 precondition(
                     ledger.tail.allSatisfy { $0.zxid.epoch == leadership.epoch },
                     "an outstanding proposal of an earlier epoch"

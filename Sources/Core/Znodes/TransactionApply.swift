@@ -150,15 +150,17 @@ extension ZnodeTree {
             acl: acls.use(create.acl),
             stat: stat
         )
-        changes.append(
-            TreeChange(
-                kind: .created,
-                path: create.path,
-                zxid: transaction.zxid,
-                acl: acls.acl(at: records[index].acl),
-                parentACL: acls.acl(at: records[parent].acl)
+        if tellsChanges {
+            changes.append(
+                TreeChange(
+                    kind: .created,
+                    path: create.path,
+                    zxid: transaction.zxid,
+                    acl: acls.acl(at: records[index].acl),
+                    parentACL: acls.acl(at: records[parent].acl)
+                )
             )
-        )
+        }
         return .created(create.path, self.stat(of: ZnodeIndex(rawValue: index)))
     }
 
@@ -202,15 +204,17 @@ extension ZnodeTree {
         zxid: Zxid,
         changes: inout [TreeChange]
     ) {
-        changes.append(
-            TreeChange(
-                kind: .deleted,
-                path: path,
-                zxid: zxid,
-                acl: acls.acl(at: records[index].acl),
-                parentACL: acls.acl(at: records[paths.parent(of: index)].acl)
+        if tellsChanges {
+            changes.append(
+                TreeChange(
+                    kind: .deleted,
+                    path: path,
+                    zxid: zxid,
+                    acl: acls.acl(at: records[index].acl),
+                    parentACL: acls.acl(at: records[paths.parent(of: index)].acl)
+                )
             )
-        )
+        }
         remove(index, pathLength: path.bytes.count)
     }
 
@@ -230,15 +234,17 @@ extension ZnodeTree {
             records[index].contentState = TreeDigest.contentState(path: path.bytes, data: data)
         }
         addToDigest(index)
-        changes.append(
-            TreeChange(
-                kind: .dataChanged,
-                path: path.isRoot ? .root : path,
-                zxid: zxid,
-                acl: acls.acl(at: records[index].acl),
-                parentACL: []
+        if tellsChanges {
+            changes.append(
+                TreeChange(
+                    kind: .dataChanged,
+                    path: path.isRoot ? .root : path,
+                    zxid: zxid,
+                    acl: acls.acl(at: records[index].acl),
+                    parentACL: []
+                )
             )
-        )
+        }
     }
 
     private mutating func setACL(of index: UInt32, _ acl: [ACL], version: Int32) {

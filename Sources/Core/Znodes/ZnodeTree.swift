@@ -20,6 +20,8 @@ package import ZooKeeperModel
 package struct ZnodeTree: Sendable {
     /// The last transaction that was applied, or the snapshot's zxid.
     package internal(set) var lastZxid = Zxid.zero
+    /// Whether applying tells what it changed. Where nobody watches, nobody need be told.
+    package var tellsChanges = true
     /// The version 2 digest of all znodes outside `/zookeeper/`.
     package internal(set) var digest: Int64 = 0
     /// All znodes, the root and the system's three included.

@@ -86,9 +86,9 @@ extension ZnodePath {
         if bytes[bytes.count - 1] == Self.slash { return "the path ends with /" }
         var elementStart = 1
         for index in 1...bytes.count where index == bytes.count || bytes[index] == Self.slash {
-            let element = bytes[elementStart..<index]
-            if element.isEmpty { return "the path has an empty element" }
-            if element.elementsEqual([0x2E]) || element.elementsEqual([0x2E, 0x2E]) {
+            let length = index - elementStart
+            if length == 0 { return "the path has an empty element" }
+            if length <= 2, bytes[elementStart] == 0x2E, bytes[index - 1] == 0x2E {
                 return "the path has an element . or .."
             }
             elementStart = index + 1

@@ -107,10 +107,10 @@ final class ReplicaRunner {
 
     /// Time does not go back for the replica, though an input can lead to another, with a newer
     /// reading, before the next one of an older.
-    func receive(_ input: ReplicaInput, at now: ClockReading) {
+    func receive(_ input: consuming ReplicaInput, at now: ClockReading) {
         guard !isHalted else { return }
         if now.instant > latest.instant { latest = now }
-        replica.handle(input, at: latest, actions: &actions)
+        replica.handle(consume input, at: latest, actions: &actions)
         perform()
     }
 
