@@ -134,8 +134,8 @@ final class ReplicaRunner {
 
     func markDirty(_ connection: ClientConnection) { dirty.append(connection) }
 
-    /// Sends a client what its requests have caused. What they have caused for the disk and the
-    /// other members leaves together with that of all clients that are read in this turn.
+    /// Sends clients what was read from one of them, or from another member, has caused. What it has
+    /// caused for the disk and the other members leaves together with all that is read in this turn.
     func finishRead() {
         flush()
         finishTurnSoon()
@@ -143,7 +143,7 @@ final class ReplicaRunner {
 
     /// Once everything is read that has come by now: what the other members' acknowledgements and
     /// the clients' requests have caused leaves together.
-    func finishTurnSoon() {
+    private func finishTurnSoon() {
         guard !isTurnEndScheduled else { return }
         isTurnEndScheduled = true
         let bound = NIOLoopBound(self, eventLoop: loop)
@@ -153,8 +153,10 @@ final class ReplicaRunner {
         }
     }
 
-    /// Sends everything that the inputs of this turn of the loop have caused.
+    /// Sends everything that the inputs of this turn of the loop have caused. First comes who waits for
+    /// an answer: while the rest leaves, clients make their next requests.
     func finishTurn() {
+        flush()
         submitStorage()
         peers?.quorum.flush()
         flush()

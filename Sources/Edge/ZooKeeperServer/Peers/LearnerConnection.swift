@@ -69,7 +69,7 @@ final class LearnerConnection: ChannelInboundHandler {
         port.finishTurn()
     }
 
-    func channelReadComplete(context: ChannelHandlerContext) { port.finishTurnSoon() }
+    func channelReadComplete(context: ChannelHandlerContext) { port.finishRead() }
 
     private func decodeMessages() {
         // All that one read brought has come now.

@@ -149,7 +149,7 @@ final class QuorumPort {
 
     func markDirty(_ connection: LearnerConnection) { dirty.append(connection) }
     func finishTurn() { runner.finishTurn() }
-    func finishTurnSoon() { runner.finishTurnSoon() }
+    func finishRead() { runner.finishRead() }
 
     /// Sends what has gathered in this turn.
     func flush() {
