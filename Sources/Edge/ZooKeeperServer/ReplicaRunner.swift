@@ -31,6 +31,8 @@ final class ReplicaRunner {
     /// ZooKeeper's default.
     var traceMask: Int64 = 306
     private var dirty: [ClientConnection] = []
+    /// Empty: the room of those that were flushed last.
+    private var flushed: [ClientConnection] = []
     /// Where the last reply went, while that connection is there.
     private var lastReplied: ClientConnection?
 
@@ -167,13 +169,17 @@ final class ReplicaRunner {
     }
 
     private func flush() {
-        // A connection that has got rid of its output may be sent more at once.
-        var index = 0
-        while index < dirty.count {
-            dirty[index].flush()
-            index += 1
+        // A connection that has got rid of its output may be sent more at once; one that ends flushes the
+        // others in the midst of this. So the list is taken before it is walked: what is marked meanwhile
+        // is in the next one.
+        while !dirty.isEmpty {
+            var batch: [ClientConnection] = []
+            swap(&batch, &flushed)
+            swap(&batch, &dirty)
+            for connection in batch { connection.flush() }
+            batch.removeAll(keepingCapacity: true)
+            flushed = batch
         }
-        dirty.removeAll(keepingCapacity: true)
     }
 
     // MARK: Actions

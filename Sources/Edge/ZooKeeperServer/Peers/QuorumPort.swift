@@ -16,6 +16,8 @@ final class QuorumPort {
 
     private var connections: [ConnectionID: LearnerConnection] = [:]
     private var dirty: [LearnerConnection] = []
+    /// Empty: the room of those that were flushed last.
+    private var flushed: [LearnerConnection] = []
     private var learnerCount = 0
     /// The attempt to reach a leader that counts: earlier ones are dropped when they succeed.
     private var attempt = 0
@@ -153,12 +155,15 @@ final class QuorumPort {
 
     /// Sends what has gathered in this turn.
     func flush() {
-        var index = 0
-        while index < dirty.count {
-            dirty[index].flush()
-            index += 1
+        // What is marked meanwhile, also by a flush in the midst of this, is in the next list.
+        while !dirty.isEmpty {
+            var batch: [LearnerConnection] = []
+            swap(&batch, &flushed)
+            swap(&batch, &dirty)
+            for connection in batch { connection.flush() }
+            batch.removeAll(keepingCapacity: true)
+            flushed = batch
         }
-        dirty.removeAll(keepingCapacity: true)
     }
 
     /// Stops taking a leader's tree off the socket while the disk has enough of it.
