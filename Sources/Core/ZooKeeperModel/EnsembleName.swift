@@ -19,7 +19,7 @@ public struct EnsembleName: Hashable, Sendable {
     public var text: String { String(UInt64(bitPattern: number), radix: 16) }
 }
 
-/// The digest of the tree after a transaction, as the leader that made it has written into it.
+/// The digest of a member's own tree after a transaction.
 public struct HistoryMark: Hashable, Sendable {
     public var zxid: Zxid
     public var digest: Int64
