@@ -30,9 +30,7 @@ final class ReplicaRunner {
     var figures = ConnectionFigures()
     /// ZooKeeper's default.
     var traceMask: Int64 = 306
-    private var dirty: [ClientConnection] = []
-    /// Empty: the room of those that were flushed last.
-    private var flushed: [ClientConnection] = []
+    private let dirty = FlushList<ClientConnection>()
     /// Where the last reply went, while that connection is there.
     private var lastReplied: ClientConnection?
 
@@ -134,7 +132,7 @@ final class ReplicaRunner {
 
     var isServing: Bool { replica.isServing }
 
-    func markDirty(_ connection: ClientConnection) { dirty.append(connection) }
+    func markDirty(_ connection: ClientConnection) { dirty.mark(connection) }
 
     /// Sends clients what was read from one of them, or from another member, has caused. What it has
     /// caused for the disk and the other members leaves together with all that is read in this turn.
@@ -168,19 +166,7 @@ final class ReplicaRunner {
         scheduleWake()
     }
 
-    private func flush() {
-        // A connection that has got rid of its output may be sent more at once; one that ends flushes the
-        // others in the midst of this. So the list is taken before it is walked: what is marked meanwhile
-        // is in the next one.
-        while !dirty.isEmpty {
-            var batch: [ClientConnection] = []
-            swap(&batch, &flushed)
-            swap(&batch, &dirty)
-            for connection in batch { connection.flush() }
-            batch.removeAll(keepingCapacity: true)
-            flushed = batch
-        }
-    }
+    private func flush() { dirty.flush { $0.flush() } }
 
     // MARK: Actions
 

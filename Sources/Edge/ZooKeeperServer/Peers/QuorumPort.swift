@@ -15,9 +15,7 @@ final class QuorumPort {
     private unowned let runner: ReplicaRunner
 
     private var connections: [ConnectionID: LearnerConnection] = [:]
-    private var dirty: [LearnerConnection] = []
-    /// Empty: the room of those that were flushed last.
-    private var flushed: [LearnerConnection] = []
+    private let dirty = FlushList<LearnerConnection>()
     private var learnerCount = 0
     /// The attempt to reach a leader that counts: earlier ones are dropped when they succeed.
     private var attempt = 0
@@ -149,22 +147,12 @@ final class QuorumPort {
         )
     }
 
-    func markDirty(_ connection: LearnerConnection) { dirty.append(connection) }
+    func markDirty(_ connection: LearnerConnection) { dirty.mark(connection) }
     func finishTurn() { runner.finishTurn() }
     func finishRead() { runner.finishRead() }
 
     /// Sends what has gathered in this turn.
-    func flush() {
-        // What is marked meanwhile, also by a flush in the midst of this, is in the next list.
-        while !dirty.isEmpty {
-            var batch: [LearnerConnection] = []
-            swap(&batch, &flushed)
-            swap(&batch, &dirty)
-            for connection in batch { connection.flush() }
-            batch.removeAll(keepingCapacity: true)
-            flushed = batch
-        }
-    }
+    func flush() { dirty.flush { $0.flush() } }
 
     /// Stops taking a leader's tree off the socket while the disk has enough of it.
     func setLeaderPaused(_ paused: Bool) {
